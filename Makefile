@@ -1,0 +1,36 @@
+# `make help` lists what can be made. PYTHON=/path/to/python3 chooses the interpreter, ARGS=… goes to the program run.
+
+VENV = .venv/bin
+export PYTHON
+
+.PHONY: help demo lab test test-unit check setup clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: setup ## three tenants on one fabric, real frames, and who saw what (root)
+	@$(VENV)/python mininet/demo.py $(ARGS)
+
+lab: setup ## the same fabric, which stays up, with a prompt (root)
+	@$(VENV)/python mininet/lab.py $(ARGS)
+
+test: setup ## every test: unit and property, switch, lab under each framework (root)
+	@$(VENV)/python tools/tiers.py
+
+test-unit: ## the tests that need no root, no Open vSwitch and no Mininet
+	@tools/setup unit
+	@$(VENV)/python -m pytest tests/unit $(ARGS)
+
+check: ## lint, format, types, and that imports run one way
+	@tools/setup unit
+	$(VENV)/ruff check .
+	$(VENV)/ruff format --check .
+	$(VENV)/mypy
+	$(VENV)/python -m pytest -q tests/unit/test_layers.py
+
+setup: ## install what is missing; the others do it by themselves (root)
+	@tools/setup
+
+clean: ## remove what was made here; system packages stay
+	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,48 @@
+"""The Flask application, put together: guards, routes, the OpenAPI document."""
+
+from __future__ import annotations
+
+from flask import Flask
+from flask_openapi3.models.info import Info
+from flask_openapi3.models.security_scheme import SecurityScheme
+from flask_openapi3.openapi import OpenAPI
+
+from ..managers.system import System
+from . import fabric, guard, problems, tenants
+from .answers import ProblemDocument
+from .service import Service, Wait
+
+VERSION = "1"
+"""Of the API: the `/v1` in its paths."""
+
+
+def create_api(system: System, wait: Wait, token: str | None, framework: str) -> Flask:
+    """The web service, as a WSGI application.
+
+    `token` is what every request must carry as bearer token; without one, only requests to a loopback address are
+    served. `framework` is shown in the status.
+    """
+    app = OpenAPI(
+        __name__,
+        info=Info(title="ryu-vnet", version=VERSION, description=guard.DESCRIPTION),
+        doc_ui=False,
+        static_folder=None,
+        security_schemes={"token": SecurityScheme(type="http", scheme="bearer")},
+        responses={"4XX": problems.documented(ProblemDocument), "5XX": problems.documented(ProblemDocument)},
+        validation_error_callback=problems.refuse_shape,
+        validation_error_status="4XX",
+        validation_error_model=ProblemDocument,
+        operation_id_callback=lambda *, name, path, method: name,
+        openapi_extensions={"security": [{"token": []}, {}]},
+    )
+    guard.install(app, token)
+    problems.install(app)
+    service = Service(system, wait, framework)
+    tenants.install(app, service)
+    fabric.install(app, service)
+
+    @app.get("/v1/openapi.json", summary="This description", operation_id="openapi", responses={200: None})
+    def document() -> dict[str, object]:
+        return dict(app.api_doc)
+
+    return app

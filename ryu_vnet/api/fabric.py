@@ -1,0 +1,171 @@
+"""Routes of the fabric, whole intents, status, switches, revisions and traces."""
+
+from __future__ import annotations
+
+from flask import Response
+from flask_openapi3.models.tag import Tag
+from flask_openapi3.openapi import OpenAPI
+from flask_openapi3.types import ResponseDict
+
+from ..errors import NotFound
+from ..fabric.declared import Fabric
+from ..managers import requests
+from ..managers.communication import State
+from ..managers.status import link_statuses, pending, resting_statuses, switch_status
+from ..managers.system import System
+from ..managers.tables import group_statuses, require_switch, row_statuses, why
+from ..managers.trace import trace
+from ..schema import FabricSpec, Intent, LinkSpec, SwitchSpec
+from .answers import (
+    Change,
+    FabricAnswer,
+    Flows,
+    Revision,
+    SegmentAnswer,
+    Status,
+    Stranger,
+    SwitchAnswer,
+    Switches,
+    TraceAnswer,
+)
+from .queries import FlowsQuery, RevisionPath, SwitchPath, TraceQuery, WaitQuery
+from .service import Service, answer
+
+COUNTERS_SECONDS = 10
+"""How long a switch may take to send its counters: 100,000 rows take it a second or two."""
+
+CHANGES: ResponseDict = {200: Change, 202: Change}
+FABRIC = Tag(name="fabric", description="Segments, switches, links, and whole intents")
+STATUS = Tag(name="status", description="How things stand, and why")
+
+
+def install(app: OpenAPI, service: Service) -> None:
+    """Add the routes to an application."""
+    _declared(app, service)
+    _status(app, service)
+    _switches(app, service)
+    _trace(app, service)
+
+
+def _declared(app: OpenAPI, service: Service) -> None:
+    @app.get("/v1/fabric", tags=[FABRIC], responses={200: FabricAnswer})
+    def get_fabric() -> Response:
+        """The fabric as it was declared, with its segments, and its links as the switches see them."""
+        segments, links = _segments(service.system), link_statuses(service.system)
+        return answer(FabricAnswer(declared=_declared_spec(service.system.fabric), segments=segments, links=links))
+
+    @app.put("/v1/fabric", tags=[FABRIC], responses=CHANGES)
+    def put_fabric(query: WaitQuery, body: FabricSpec) -> Response:
+        """Declare the whole fabric. It replaces what was declared before."""
+        return service.change(lambda work: requests.put_fabric(work, body), query.wait)
+
+    @app.post("/v1/apply", tags=[FABRIC], responses=CHANGES)
+    def apply(query: WaitQuery, body: Intent) -> Response:
+        """Apply a whole intent, wholly or not at all. What it does not name stays as it is."""
+        return service.change(lambda work: requests.apply(work, body), query.wait)
+
+
+def _declared_spec(fabric: Fabric) -> FabricSpec:
+    return FabricSpec(
+        mtu=fabric.mtu,
+        switches={
+            name: SwitchSpec(dpid=switch.dpid, segment=switch.segment, ovsdb=switch.ovsdb)
+            for name, switch in sorted(fabric.switches.items())
+        },
+        links=[LinkSpec(kind=link.kind.value, a=str(link.a), b=str(link.b)) for link in fabric.links],
+    )
+
+
+def _segments(system: System) -> list[SegmentAnswer]:
+    fabric = system.fabric
+    return [
+        SegmentAnswer(
+            name=name,
+            number=number,
+            switches=sorted(switch.name for switch in fabric.switches.values() if switch.segment == name),
+            edges=fabric.edges(name),
+            edge_in_charge=system.topology.edges_in_charge.get(name),
+        )
+        for name, number in sorted(fabric.segments.items())
+    ]
+
+
+def _status(app: OpenAPI, service: Service) -> None:
+    @app.get("/v1/status", tags=[STATUS], responses={200: Status})
+    def get_status() -> Response:
+        """How everything stands."""
+        system = service.system
+        waiting, nodes = pending(system, system.revision), system.model.nodes()
+        return answer(
+            Status(
+                framework=service.framework,
+                revision=system.revision,
+                realised=not waiting,
+                pending=waiting,
+                tenants=len(system.model.tenants()),
+                networks=len(system.model.networks()),
+                nodes=len(nodes),
+                running=sum(node.running for node in nodes),
+                switches=[switch_status(system, name) for name in sorted(system.switches)],
+                resting=resting_statuses(system),
+                strangers=[
+                    Stranger(dpid=f"{d:#x}", address=address) for d, address in sorted(system.strangers.items())
+                ],
+            )
+        )
+
+    @app.get("/v1/revisions/<int:revision>", tags=[STATUS], responses={200: Revision})
+    def get_revision(path: RevisionPath, query: WaitQuery) -> Response:
+        """Whether a revision is realised, and if not, on which switches it is pending and why."""
+        if path.revision > service.system.revision:
+            raise NotFound(f"there is no revision {path.revision} yet; the last is {service.system.revision}")
+        waiting = service.pending(path.revision, query.wait)
+        return answer(Revision(revision=path.revision, realised=not waiting, pending=waiting))
+
+
+def _switches(app: OpenAPI, service: Service) -> None:
+    @app.get("/v1/switches", tags=[STATUS], responses={200: Switches})
+    def list_switches() -> Response:
+        """How each switch stands."""
+        system = service.system
+        return answer(Switches(switches=[switch_status(system, name) for name in sorted(system.switches)]))
+
+    @app.get("/v1/switches/<switch>", tags=[STATUS], responses={200: SwitchAnswer})
+    def get_switch(path: SwitchPath) -> Response:
+        """How one switch stands."""
+        return answer(SwitchAnswer(switch_status(service.system, path.switch)))
+
+    @app.get("/v1/switches/<switch>/flows", tags=[STATUS], responses={200: Flows})
+    def get_flows(path: SwitchPath, query: FlowsQuery) -> Response:
+        """The rows that a switch is to hold, each with its meaning, its origin and what has become of it."""
+        system, manager = service.system, require_switch(service.system, path.switch)
+        counted = _count(service, path.switch) if query.counters else None
+        return answer(
+            Flows(
+                switch=path.switch,
+                state=manager.state.value,
+                why=why(manager),
+                counted=counted,
+                rows=row_statuses(system, path.switch, counted=counted is True),
+                groups=group_statuses(system, path.switch),
+            )
+        )
+
+
+def _count(service: Service, switch: str) -> bool:
+    """Have a switch's counters read; whether it answered."""
+    manager = service.system.switches[switch]
+    away = (State.AWAY, State.REFUSED)
+    if manager.state in away:
+        return False
+    before = manager.counts
+    service.system.look(switch)
+    service.wait(lambda: manager.counts is not before or manager.state in away, COUNTERS_SECONDS)
+    return manager.counts is not before
+
+
+def _trace(app: OpenAPI, service: Service) -> None:
+    @app.get("/v1/trace", tags=[STATUS], responses={200: TraceAnswer})
+    def follow(query: TraceQuery) -> Response:
+        """Follow one frame through the tables as they are to be: each table, each link, and where it ends."""
+        return answer(TraceAnswer(trace(service.system, query.source, query.target, query.kind)))

@@ -1,0 +1,219 @@
+"""Commands for tenants, networks and nodes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import show
+from .session import Group, Session
+
+if TYPE_CHECKING:
+    from ..client import Client
+
+pass_session = click.make_pass_decorator(Session)
+
+
+def install(main: click.Group) -> None:
+    """Add the commands."""
+    for command in (tenant, network, node):
+        main.add_command(command)
+
+
+def _tenant_names(client: Client, tenant: str | None) -> list[str]:
+    return [tenant] if tenant else [found["name"] for found in client.tenants()]
+
+
+# --- tenants --------------------------------------------------------------------------------------------------------
+
+
+@click.command(cls=Group, examples=("vnet tenant create red", "vnet tenant list"))
+def tenant() -> None:
+    """Who owns networks and nodes."""
+
+
+@tenant.command("list", examples=("vnet tenant list", "vnet tenant list --json"))
+@pass_session
+def tenant_list(session: Session) -> None:
+    """All tenants, with what they have."""
+    found = session.client.tenants()
+    session.answer(found, lambda console: show.tenants(console, found))
+
+
+@tenant.command("create", examples=("vnet tenant create red",))
+@click.argument("name")
+@pass_session
+def tenant_create(session: Session, name: str) -> None:
+    """Make a tenant."""
+    session.change(lambda wait: session.client.put_tenant(name, wait=wait), f"tenant {name} is there")
+
+
+@tenant.command("delete", examples=("vnet tenant delete red",))
+@click.argument("name")
+@pass_session
+def tenant_delete(session: Session, name: str) -> None:
+    """Remove a tenant that has no network and no node any more."""
+    session.change(lambda wait: session.client.delete_tenant(name, wait=wait), f"tenant {name} is gone")
+
+
+# --- networks -------------------------------------------------------------------------------------------------------
+
+
+@click.command(cls=Group, examples=("vnet network create red/X", "vnet network list red", "vnet network show red/X"))
+def network() -> None:
+    """Private layer-2 broadcast domains."""
+
+
+@network.command("list", examples=("vnet network list", "vnet network list red"))
+@click.argument("tenant", required=False)
+@pass_session
+def network_list(session: Session, tenant: str | None) -> None:
+    """Networks, of all tenants or of one, with their tags and labels."""
+    client = session.client
+    found = [network for name in _tenant_names(client, tenant) for network in client.networks(name)]
+    session.answer(found, lambda console: show.networks(console, found))
+
+
+@network.command("show", examples=("vnet network show red/X",))
+@click.argument("network")
+@pass_session
+def network_show(session: Session, network: str) -> None:
+    """One network: its tag in each segment, its label, its members."""
+    found = session.client.network(network)
+    session.answer(found, lambda console: show.network(console, found))
+
+
+@network.command("create", examples=("vnet network create red/X", "vnet network create red/X --tagged"))
+@click.argument("network")
+@click.option("--tagged", is_flag=True, help="Its nodes may send 802.1Q tags of their own.")
+@pass_session
+def network_create(session: Session, network: str, tagged: bool) -> None:
+    """Make a network, or change whether it is tagged."""
+    client = session.client
+    session.change(lambda wait: client.put_network(network, tagged=tagged, wait=wait), f"network {network} is there")
+
+
+@network.command("delete", examples=("vnet network delete red/X",))
+@click.argument("network")
+@pass_session
+def network_delete(session: Session, network: str) -> None:
+    """Remove a network that has no member any more."""
+    session.change(lambda wait: session.client.delete_network(network, wait=wait), f"network {network} is gone")
+
+
+# --- nodes ----------------------------------------------------------------------------------------------------------
+
+
+@click.command(
+    cls=Group,
+    examples=(
+        "vnet node create red/vm1 --mac 02:00:00:00:01:01 --ip 10.0.0.11 --at host1:vnet0 --network X",
+        "vnet node list red",
+    ),
+)
+def node() -> None:
+    """Virtual machines and physical systems."""
+
+
+@node.command("list", examples=("vnet node list", "vnet node list red"))
+@click.argument("tenant", required=False)
+@pass_session
+def node_list(session: Session, tenant: str | None) -> None:
+    """Nodes, of all tenants or of one."""
+    client = session.client
+    found = [node for name in _tenant_names(client, tenant) for node in client.nodes(name)]
+    session.answer(found, lambda console: show.nodes(console, found))
+
+
+@node.command("show", examples=("vnet node show red/vm1.1",))
+@click.argument("node")
+@pass_session
+def node_show(session: Session, node: str) -> None:
+    """One node, with its interfaces."""
+    found = session.client.node(node)
+    session.answer(found, lambda console: show.nodes(console, [found]))
+
+
+def _interface_options(function: Any) -> Any:
+    options = (
+        click.option("--interface", default="eth0", show_default=True, help="Which interface this is about."),
+        click.option("--mac", help="Its MAC address."),
+        click.option("--ip", "ips", multiple=True, help="An address or prefix that it may send from; may be repeated."),
+        click.option("--at", help="The switch port it sits on, SWITCH:PORT."),
+        click.option("--network", help="The network of the same tenant that it is in, by name."),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def _given(mac: str | None, ips: tuple[str, ...], at: str | None, network: str | None) -> dict[str, Any]:
+    parts = {"mac": mac, "ips": list(ips) or None, "at": at, "network": network}
+    return {name: value for name, value in parts.items() if value is not None}
+
+
+@node.command(
+    "create",
+    examples=(
+        "vnet node create red/vm1 --mac 02:00:00:00:01:01 --ip 10.0.0.11 --at host1:vnet0 --network X --running",
+        "vnet node create red/vm2",
+    ),
+)
+@click.argument("node")
+@_interface_options
+@click.option("--running", is_flag=True, help="It runs from now on.")
+@pass_session
+def node_create(session: Session, /, node: str, interface: str, running: bool, **parts: Any) -> None:
+    """Make a node, with one interface or none; `vnet node set` adds others."""
+    from ..errors import Conflict, NotFound
+
+    given = _given(**parts)
+    if given and "mac" not in given:
+        raise click.UsageError(f"an interface needs a MAC address: --mac 02:00:00:00:01:01 for {interface}")
+    absent: dict[str, Any] = {"ips": [], "at": None, "network": None}
+    spec = {"running": running, "interfaces": {interface: {**absent, **given}} if given else {}}
+    try:
+        known = session.client.node(node)
+    except NotFound:
+        known = None
+    if known and {"running": known["running"], "interfaces": known["interfaces"]} != spec:
+        raise Conflict(f"node {node} exists and is different: change it by `vnet node set`, or delete it first")
+    session.change(lambda wait: session.client.put_node(node, spec, wait=wait), f"node {node} is there")
+
+
+@node.command(
+    "set",
+    examples=(
+        "vnet node set red/vm1 --ip 10.0.0.11 --ip fd00::11",
+        "vnet node set red/vm1 --interface eth1 --mac 02:00:00:00:01:99 --at host1:vnet9",
+        "vnet node set red/vm1 --interface eth1 --remove",
+    ),
+)
+@click.argument("node")
+@_interface_options
+@click.option("--no-ip", is_flag=True, help="Its IP addresses are not known, and are not checked any more.")
+@click.option("--remove", is_flag=True, help="Take the interface away.")
+@pass_session
+def node_set(session: Session, /, node: str, interface: str, no_ip: bool, remove: bool, **parts: Any) -> None:
+    """Change an interface of a node, add one, or take one away. What is not given stays."""
+    known = session.client.node(node)
+    interfaces, given = known["interfaces"], _given(**parts)
+    if remove:
+        if interface not in interfaces:
+            raise click.UsageError(f"node {node} has no interface {interface}; it has {', '.join(sorted(interfaces))}")
+        del interfaces[interface]
+    elif interface not in interfaces and "mac" not in given:
+        raise click.UsageError(f"interface {interface} is new, and needs a MAC address: --mac 02:00:00:00:01:01")
+    else:
+        interfaces[interface] = {**interfaces.get(interface, {}), **given, **({"ips": []} if no_ip else {})}
+    spec = {"running": known["running"], "interfaces": interfaces}
+    session.change(lambda wait: session.client.put_node(node, spec, wait=wait), f"node {node} is changed")
+
+
+@node.command("delete", examples=("vnet node delete red/vm1",))
+@click.argument("node")
+@pass_session
+def node_delete(session: Session, node: str) -> None:
+    """Remove a node, running or not, with its memberships."""
+    session.change(lambda wait: session.client.delete_node(node, wait=wait), f"node {node} is gone")

@@ -1,0 +1,208 @@
+"""Answers of the controller as tables for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Json = dict[str, Any]
+
+COLOURS = {
+    "in step": "green",
+    "installed": "green",
+    "changing": "yellow",
+    "reading": "yellow",
+    "pending": "yellow",
+    "away": "red",
+    "refused": "red",
+    "rejected": "red",
+    "down": "red",
+}
+
+
+def coloured(word: str) -> str:
+    """A state with its colour."""
+    colour = COLOURS.get(word)
+    return f"[{colour}]{word}[/]" if colour else word
+
+
+def table(console: Console, columns: list[str], rows: list[list[Any]], title: str | None = None) -> None:
+    """A plain table; columns whose name starts with `#` hold numbers. Says so where there is no row."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    if not rows:
+        console.print(f"{title}: none" if title else "none", markup=False)
+        return
+    grid = Table(box=SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", pad_edge=False)
+    for column in columns:
+        right = column.startswith("#")
+        grid.add_column(column.removeprefix("#"), justify="right" if right else "left", overflow="fold")
+    for row in rows:
+        grid.add_row(*("-" if cell in (None, "") else str(cell) for cell in row))
+    console.print(grid)
+
+
+def tenants(console: Console, found: list[Json]) -> None:
+    """Tenants and how much they have."""
+    rows = [[part["name"], len(part["networks"]), len(part["nodes"])] for part in found]
+    table(console, ["tenant", "#networks", "#nodes"], rows)
+
+
+def networks(console: Console, found: list[Json]) -> None:
+    """Networks with their identifiers."""
+    rows = [
+        [
+            f"{part['tenant']}/{part['name']}",
+            part["label"],
+            _tags(part),
+            ", ".join(part["segments"]),
+            len(part["members"]),
+            "yes" if part["tagged"] else "no",
+        ]
+        for part in found
+    ]
+    table(console, ["network", "#label", "tags", "segments", "#members", "tagged"], rows)
+
+
+def _tags(part: Json) -> str:
+    return ", ".join(f"{segment}: {tag}" for segment, tag in sorted(part["tags"].items()))
+
+
+def network(console: Console, found: Json) -> None:
+    """One network and its members."""
+    networks(console, [found])
+    rows = [
+        [part["node"], part["interface"], part["at"], "running" if part["running"] else "stopped"]
+        for part in found["members"]
+    ]
+    table(console, ["member", "interface", "at", "state"], rows, "members")
+
+
+def nodes(console: Console, found: list[Json]) -> None:
+    """Nodes, one line an interface."""
+    rows = []
+    for part in found:
+        ref, state = f"{part['tenant']}/{part['name']}", "running" if part["running"] else "stopped"
+        for name, interface in sorted(part["interfaces"].items()) or [("", {})]:
+            ips = ", ".join(interface.get("ips", []))
+            rows.append([ref, state, name, interface.get("mac"), ips, interface.get("at"), interface.get("network")])
+    table(console, ["node", "state", "interface", "MAC", "IP", "at", "network"], rows)
+
+
+def fabric(console: Console, found: Json, switches: list[Json]) -> None:
+    """Segments, switches and links, with their state."""
+    rows = [
+        [part["name"], ", ".join(part["switches"]), ", ".join(part["edges"]), part["edge_in_charge"]]
+        for part in found["segments"]
+    ]
+    table(console, ["segment", "switches", "edges", "edge in charge"], rows, "segments")
+    rows = [[part["name"], part["dpid"], part["segment"], coloured(part["state"])] for part in switches]
+    table(console, ["switch", "dpid", "segment", "state"], rows, "switches")
+    rows = [
+        [part["kind"], part["a"], part["b"], "up" if part["up"] else coloured("down"), part["why"]]
+        for part in found["links"]
+    ]
+    table(console, ["kind", "a", "b", "state", "why"], rows, "links")
+    console.print(f"MTU of the nodes: {found['declared']['mtu']}", markup=False)
+
+
+def status(console: Console, found: Json) -> None:
+    """How everything stands: what is wrong first said in the table, then in full."""
+    state = "[green]realised on every switch[/]" if found["realised"] else "[yellow]not realised everywhere[/]"
+    console.print(f"revision {found['revision']}, {state}; controller under {found['framework']}")
+    counts = f"{found['tenants']} tenants, {found['networks']} networks, {found['nodes']} nodes"
+    console.print(f"{counts}, of which {found['running']} run", markup=False)
+    rows = [
+        [part["name"], part["segment"], coloured(part["state"]), part["rows"], part["groups"], part["to_send"],
+         _settings(part["settings"])]
+        for part in found["switches"]
+    ]  # fmt: skip
+    table(console, ["switch", "segment", "state", "#rows", "#groups", "#to send", "settings"], rows)
+    for line in _troubles(found):
+        console.print(line, markup=False)
+    for part in found["resting"]:
+        where = f" of segment {part['segment']}" if part["segment"] else ""
+        held = f"; held by {', '.join(part['held_by'])}" if part["held_by"] else ""
+        console.print(f"{part['kind']} {part['identifier']}{where} rests{held}", markup=False)
+    for part in found["strangers"]:
+        line = f"a switch with dpid {part['dpid']} connects from {part['address']} and is not in the fabric"
+        console.print(line, markup=False)
+
+
+def _settings(settings: Json) -> str:
+    if settings["unknown"]:
+        return "not checked"
+    if settings["refusals"]:
+        return "[red]refused[/]"
+    return f"[yellow]{len(settings['warnings'])} warning(s)[/]" if settings["warnings"] else "[green]right[/]"
+
+
+def _troubles(found: Json) -> list[str]:
+    lines = [f"{part['switch']}: {part['why']}" for part in found["pending"]]
+    for switch in found["switches"]:
+        name, settings = switch["name"], switch["settings"]
+        if switch["state"] != "away" and settings["unknown"]:
+            lines.append(f"{name}: settings {settings['unknown']}")
+        lines += [f"{name}: {text}" for text in (*settings["refusals"], *settings["warnings"])]
+        lines += [f"{name}: refused {part['what']} ({part['origin']}): {part['reason']}" for part in switch["rejected"]]
+        lines += [
+            f"{name}: port {part['port']} is {part['trouble']}, for {part['needed_by']}" for part in switch["ports"]
+        ]
+    return lines
+
+
+def flows(console: Console, found: Json, *, long: bool) -> None:
+    """The rows of a switch, table by table."""
+    why = f": {found['why']}" if found["why"] else ""
+    console.print(f"{found['switch']} is {coloured(found['state'])}{why}")
+    counted = bool(found["counted"])
+    columns = ["#prio", "meaning", "origin", "state", *(["#packets", "#bytes"] if counted else [])]
+    columns += ["match", "actions"] if long else []
+    stages = dict.fromkeys(row["stage"] for row in found["rows"])
+    for stage in stages:
+        rows = [_flow(row, counted, long) for row in found["rows"] if row["stage"] == stage]
+        table(console, columns, rows, stage)
+    if found["groups"]:
+        rows = [[f"{part['number']:#x}", part["meaning"], part["origin"], _state(part)] for part in found["groups"]]
+        table(console, ["#group", "meaning", "origin", "state"], rows, "GROUPS")
+
+
+def _flow(row: Json, counted: bool, long: bool) -> list[Any]:
+    cells = [row["priority"], row["meaning"], row["origin"], _state(row)]
+    cells += [row["packets"], row["octets"]] if counted else []
+    return cells + ([row["match"] or "anything", row["actions"]] if long else [])
+
+
+def _state(part: Json) -> str:
+    reason = f" ({part['reason']})" if part["state"] == "rejected" else ""
+    return coloured(part["state"]) + reason
+
+
+def trace(console: Console, found: Json) -> None:
+    """The way of a frame, one block a hop."""
+    from rich.markup import escape
+
+    console.print(f"{found['source']} to {found['target']} ({found['kind']}): {found['frame']}", markup=False)
+    for hop in found["hops"]:
+        segment = f"segment {hop['segment']}" if hop["segment"] else "core"
+        away = "" if hop["state"] == "in step" else f", {coloured(hop['state'])}: it may hold older rows"
+        console.print(f"\n[bold]{hop['switch']}[/] ({segment}{away}), in by port {escape(hop['port'])}")
+        for hit in hop["tables"]:
+            name = f"{'  ' * hit['depth']}{hit['stage']}"
+            console.print(f"  {name:<12} {escape(hit['meaning'])}")
+        for link in hop["links"]:
+            console.print(f"  [cyan]->[/] {link['kind']} {link['from_port']} to {link['to_port']}: {link['carries']}")
+        for arrival in hop["arrivals"]:
+            console.print(
+                f"  [green]=>[/] out of {arrival['port']} to {arrival['to']}, plain: {escape(arrival['frame'])}"
+            )
+        told = [hit["meaning"] for hit in hop["tables"]]
+        for drop in (drop for drop in hop["drops"] if not any(drop["reason"] in meaning for meaning in told)):
+            console.print(f"  [red]x[/] {drop['stage']}: {escape(drop['reason'])}")
+    colour = "green" if found["delivered"] else "red"
+    console.print(f"\n[{colour}]{escape(found['verdict'])}[/]")
+    for note in found["notes"]:
+        console.print(f"note: {note}", markup=False)

@@ -1,0 +1,298 @@
+"""The controller's web service from Python.
+
+    from ryu_vnet.client import Client
+
+    client = Client()                                # http://127.0.0.1:8080, or VNET_URL, VNET_TOKEN, VNET_CA
+    client.put_tenant("red")
+    client.put_network("red/X")
+    client.put_node("red/vm1", {"interfaces": {"eth0": {"mac": "02:00:00:00:01:01", "ips": ["10.0.0.11"]}}})
+    client.attach("red/vm1", "red/X")
+    answer = client.start("red/vm1", at={"eth0": "host1:vnet0"}, wait=10)
+    print(answer.realised, answer.pending)
+
+Networks and nodes are named by reference, `tenant/name`. Every change may be asked for twice, and is then one change.
+Errors are those of `ryu_vnet.errors`.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, final
+from urllib.parse import quote
+
+import requests
+
+from .errors import Conflict, Exhausted, Invalid, NotFound, Problem, StoreError, Unreachable
+
+Json = dict[str, Any]
+
+DEFAULT_URL = "http://127.0.0.1:8080"
+LONGEST_WAIT = 60.0
+"""Seconds that the controller waits in one request; a longer wait asks again."""
+CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A switch that has not acknowledged a revision, and why."""
+
+    switch: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a change came to. `raw` is the answer as the controller gave it."""
+
+    revision: int
+    changed: bool
+    realised: bool
+    pending: tuple[Pending, ...]
+    raw: Json
+
+
+@final
+class Client:
+    """A connection to one controller.
+
+    `url`, `token` and `ca` (a file of certificates to trust) default to VNET_URL, VNET_TOKEN and VNET_CA. `wait` of
+    every changing method is in seconds: how long to wait until all switches concerned have acknowledged the change.
+
+    Each method raises Invalid, NotFound, Conflict or Exhausted where the controller refuses, and Unreachable where it
+    does not answer.
+    """
+
+    def __init__(self, url: str | None = None, token: str | None = None, ca: str | None = None) -> None:
+        self.url = (url or os.environ.get("VNET_URL") or DEFAULT_URL).rstrip("/")
+        token = token or os.environ.get("VNET_TOKEN")
+        self._session = requests.Session()
+        # Proxies and .netrc of the environment are for the Internet, and would take our token's place.
+        self._session.trust_env = False
+        self._session.verify = ca or os.environ.get("VNET_CA") or True
+        if token:
+            self._session.headers["Authorization"] = f"Bearer {token}"
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._session.close()
+
+    # --- tenants, networks, nodes -----------------------------------------------------------------------------------
+
+    def tenants(self) -> list[Json]:
+        """All tenants, with the names of their networks and nodes."""
+        return self._list("/v1/tenants", "tenants")
+
+    def tenant(self, name: str) -> Json:
+        """One tenant."""
+        return self._get(f"/v1/tenants/{_part(name)}")
+
+    def put_tenant(self, name: str, *, wait: float = 0) -> Answer:
+        """Make a tenant."""
+        return self._change("PUT", f"/v1/tenants/{_part(name)}", wait)
+
+    def delete_tenant(self, name: str, *, wait: float = 0) -> Answer:
+        """Remove a tenant that has nothing any more."""
+        return self._change("DELETE", f"/v1/tenants/{_part(name)}", wait)
+
+    def networks(self, tenant: str) -> list[Json]:
+        """The networks of a tenant."""
+        return self._list(f"/v1/tenants/{_part(tenant)}/networks", "networks")
+
+    def network(self, ref: str) -> Json:
+        """One network, with its tags, its label and its members."""
+        return self._get(_path(ref, "networks"))
+
+    def put_network(self, ref: str, *, tagged: bool = False, wait: float = 0) -> Answer:
+        """Make a network, or change it. `tagged`: its nodes may send 802.1Q tags of their own."""
+        return self._change("PUT", _path(ref, "networks"), wait, {"tagged": tagged})
+
+    def delete_network(self, ref: str, *, wait: float = 0) -> Answer:
+        """Remove a network that has no member any more."""
+        return self._change("DELETE", _path(ref, "networks"), wait)
+
+    def nodes(self, tenant: str) -> list[Json]:
+        """The nodes of a tenant."""
+        return self._list(f"/v1/tenants/{_part(tenant)}/nodes", "nodes")
+
+    def node(self, ref: str) -> Json:
+        """One node, with its interfaces."""
+        return self._get(_path(ref, "nodes"))
+
+    def put_node(self, ref: str, spec: Mapping[str, Any], *, wait: float = 0) -> Answer:
+        """Make a node, or replace it as a whole: `{"running": ..., "interfaces": {"eth0": {"mac": ...}}}`."""
+        return self._change("PUT", _path(ref, "nodes"), wait, dict(spec))
+
+    def delete_node(self, ref: str, *, wait: float = 0) -> Answer:
+        """Remove a node, running or not."""
+        return self._change("DELETE", _path(ref, "nodes"), wait)
+
+    def attach(self, node: str, network: str, interface: str | None = None, *, wait: float = 0) -> Answer:
+        """Put an interface of a node into a network of the same tenant."""
+        return self._change("PUT", _member_path(node, network), wait, interface=interface)
+
+    def detach(self, node: str, network: str, interface: str | None = None, *, wait: float = 0) -> Answer:
+        """Take a node, or one interface of it, out of a network."""
+        return self._change("DELETE", _member_path(node, network), wait, interface=interface)
+
+    def start(self, node: str, at: Mapping[str, str] | None = None, *, wait: float = 0) -> Answer:
+        """Let a node run; `at` has the switch port of each interface whose place is to be set or changed."""
+        return self._change("POST", f"{_path(node, 'nodes')}/start", wait, {"at": dict(at or {})})
+
+    def stop(self, node: str, *, wait: float = 0) -> Answer:
+        """Let a node run no more."""
+        return self._change("POST", f"{_path(node, 'nodes')}/stop", wait)
+
+    # --- the fabric, and how things stand ---------------------------------------------------------------------------
+
+    def fabric(self) -> Json:
+        """The fabric: `declared`, `segments`, and `links` as the switches see them."""
+        return self._get("/v1/fabric")
+
+    def put_fabric(self, spec: Mapping[str, Any], *, wait: float = 0) -> Answer:
+        """Declare the whole fabric."""
+        return self._change("PUT", "/v1/fabric", wait, dict(spec))
+
+    def apply(self, intent: Mapping[str, Any], *, wait: float = 0) -> Answer:
+        """Apply a whole intent (the shape of a file in topologies/), wholly or not at all."""
+        return self._change("POST", "/v1/apply", wait, dict(intent))
+
+    def status(self) -> Json:
+        """How everything stands."""
+        return self._get("/v1/status")
+
+    def switches(self) -> list[Json]:
+        """How each switch stands."""
+        return self._list("/v1/switches", "switches")
+
+    def switch(self, name: str) -> Json:
+        """How one switch stands."""
+        return self._get(f"/v1/switches/{_part(name)}")
+
+    def flows(self, switch: str, *, counters: bool = False) -> Json:
+        """The rows that a switch is to hold, each with its meaning, its origin and what has become of it."""
+        return self._get(f"/v1/switches/{_part(switch)}/flows", counters=int(counters))
+
+    def revision(self, number: int, *, wait: float = 0) -> Json:
+        """Whether a revision is realised, after `wait` seconds at most."""
+        deadline = time.monotonic() + wait
+        while True:
+            left = max(deadline - time.monotonic(), 0)
+            found = self._get(f"/v1/revisions/{number}", wait=min(left, LONGEST_WAIT))
+            if found["realised"] or time.monotonic() >= deadline:
+                return found
+
+    def trace(self, source: str, target: str | None = None, kind: str | None = None) -> Json:
+        """Follow one frame from `tenant/node[:interface]` to another, or to a MAC address."""
+        return self._get("/v1/trace", **{"from": source, "to": target, "kind": kind})
+
+    # --- HTTP -------------------------------------------------------------------------------------------------------
+
+    def _get(self, path: str, **parameters: Any) -> Json:
+        return self._ask("GET", path, parameters)
+
+    def _list(self, path: str, name: str) -> list[Json]:
+        found: list[Json] = self._ask("GET", path, {})[name]
+        return found
+
+    def _change(
+        self, method: str, path: str, wait: float, body: Json | None = None, interface: str | None = None
+    ) -> Answer:
+        started = time.monotonic()
+        raw = self._ask(method, path, {"wait": min(wait, LONGEST_WAIT), "interface": interface}, body)
+        left = wait - (time.monotonic() - started)
+        if not raw["realised"] and left > 0:
+            later = self.revision(raw["revision"], wait=left)
+            raw = {**raw, "realised": later["realised"], "pending": later["pending"]}
+        pending = tuple(Pending(part["switch"], part["why"]) for part in raw["pending"])
+        return Answer(raw["revision"], raw["changed"], raw["realised"], pending, raw)
+
+    def _ask(self, method: str, path: str, parameters: Mapping[str, Any], body: Json | None = None) -> Json:
+        given = {name: value for name, value in parameters.items() if value is not None}
+        timeout = (CONNECT_SECONDS, ANSWER_SECONDS + float(given.get("wait", 0)))
+        try:
+            response = self._session.request(
+                method, self.url + path, params=given, json=body, timeout=timeout, allow_redirects=False
+            )
+        except requests.exceptions.SSLError as error:
+            hint = "name the file of the authority that signed it in VNET_CA"
+            raise Unreachable(f"the certificate of {self.url} is not trusted ({error}): {hint}") from None
+        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.MissingSchema):
+            raise Invalid(Problem("url", f"{self.url!r} is no address of a controller", f"as {DEFAULT_URL}")) from None
+        except requests.exceptions.Timeout:
+            raise Unreachable(f"the controller at {self.url} did not answer in time: see its log") from None
+        except requests.exceptions.RequestException:
+            hint = "is it running? Start it with `vnet controller` or `ryu-manager ryu_vnet.app`, or say where it is"
+            raise Unreachable(f"no controller answers at {self.url}: {hint} (--url, VNET_URL)") from None
+        return _result(response, self.url)
+
+
+def _result(response: requests.Response, url: str) -> Json:
+    """The answer of a request that went well. Raises what the problem document of any other says."""
+    try:
+        body = response.json()
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise Unreachable(f"what answers at {url} is no ryu-vnet controller: HTTP {response.status_code}, and no JSON")
+    if response.ok:
+        return body
+    detail = str(body.get("detail") or body.get("title") or f"HTTP {response.status_code}")
+    match str(body.get("type", "")).rpartition(":")[2]:
+        case "not-found":
+            raise NotFound(detail)
+        case "conflict":
+            raise Conflict(detail)
+        case "exhausted":
+            after = response.headers.get("Retry-After", "")
+            raise Exhausted(detail, int(after) if after.isdigit() else None)
+        case "store-error":
+            raise StoreError(detail)
+        case "unauthorized":
+            raise Invalid(Problem("token", detail, "give it with --token or VNET_TOKEN"))
+        case _ if response.status_code >= requests.codes.internal_server_error:
+            raise Unreachable(f"the controller at {url} failed: {detail}")
+        case _:
+            parts = body.get("problems") or [{"message": detail}]
+            raise Invalid(Problem(part.get("where", ""), part["message"], part.get("hint", "")) for part in parts)
+
+
+def split_ref(ref: str) -> tuple[str, str]:
+    """`tenant/name` taken apart. Raises Invalid."""
+    tenant, slash, name = ref.partition("/")
+    if not slash or not tenant or not name or "/" in name:
+        raise Invalid(Problem("", f"{ref!r} is not a reference", "write it as tenant/name: red/vm1.1"))
+    return tenant, name
+
+
+def _path(ref: str, kind: str) -> str:
+    tenant, name = split_ref(ref)
+    return f"/v1/tenants/{_part(tenant)}/{kind}/{_part(name)}"
+
+
+def _member_path(node: str, network: str) -> str:
+    (tenant, name), (owner, _) = split_ref(node), split_ref(network)
+    if tenant != owner:
+        hint = "a node joins networks of its own tenant alone"
+        raise Invalid(Problem("", f"node {node} belongs to tenant {tenant}, network {network} to {owner}", hint))
+    return f"{_path(network, 'networks')}/members/{_part(name)}"
+
+
+def _part(name: str) -> str:
+    """A name as one part of a path. Raises Invalid for one that a path cannot hold."""
+    if name in ("", ".", ".."):
+        raise Invalid(
+            Problem("", f"{name!r} is not a name", "a letter or digit, then letters, digits, '.', '_' or '-'")
+        )
+    return quote(name, safe="")

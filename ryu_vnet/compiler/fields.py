@@ -1,0 +1,95 @@
+"""The header fields and registers that rows match on and set, declared once.
+
+A field's name is its name in ovs-fields(7). The order of `FIELDS` is the order in which Open vSwitch 3.1 returns
+match fields in a table dump; rows are written in that order, so that a row read back is the same bytes (see
+`openflow.oxm` for the wire format, `tests/switch` for the proof).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field: `name` as in ovs-fields(7), width in bits, and whether a match on it may be masked."""
+
+    name: str
+    bits: int
+    maskable: bool = False
+
+    @property
+    def ones(self) -> int:
+        """The value with every bit of the field set, which is also the mask of an exact match."""
+        return (1 << self.bits) - 1
+
+
+PACKET_TYPE = Field("packet_type", 32)
+IN_PORT = Field("in_port", 32)
+ETH_SRC = Field("eth_src", 48, maskable=True)
+ETH_DST = Field("eth_dst", 48, maskable=True)
+ETH_TYPE = Field("eth_type", 16)
+VLAN_VID = Field("vlan_vid", 13, maskable=True)
+"""VLAN identifier in the low 12 bits; bit 12 (0x1000) says that a tag is present (OpenFlow 1.3.5, 7.2.3.8)."""
+MPLS_BOS = Field("mpls_bos", 1)
+MPLS_LABEL = Field("mpls_label", 20)
+IPV4_SRC = Field("ipv4_src", 32, maskable=True)
+IPV4_DST = Field("ipv4_dst", 32, maskable=True)
+IPV6_SRC = Field("ipv6_src", 128, maskable=True)
+IPV6_DST = Field("ipv6_dst", 128, maskable=True)
+IP_PROTO = Field("ip_proto", 8)
+UDP_SRC = Field("udp_src", 16, maskable=True)
+UDP_DST = Field("udp_dst", 16, maskable=True)
+ICMPV6_TYPE = Field("icmpv6_type", 8)
+ND_TARGET = Field("nd_target", 128, maskable=True)
+ND_SLL = Field("nd_sll", 48)
+ND_TLL = Field("nd_tll", 48)
+ARP_OP = Field("arp_op", 16)
+ARP_SPA = Field("arp_spa", 32, maskable=True)
+ARP_SHA = Field("arp_sha", 48)
+REG0 = Field("reg0", 32, maskable=True)
+REG1 = Field("reg1", 32, maskable=True)
+REG2 = Field("reg2", 32, maskable=True)
+REG3 = Field("reg3", 32, maskable=True)
+REG4 = Field("reg4", 32, maskable=True)
+VLAN_TCI = Field("vlan_tci", 16, maskable=True)
+"""The whole TCI, only as the target of a move: the VLAN identifier is its low 12 bits."""
+
+GROUP_BIT = 1 << 40
+"""The bit of a MAC address that says: a group of stations (IEEE 802, 8.2)."""
+VLAN_PRESENT = 0x1000
+"""The bit of `vlan_vid` that says: there is a tag."""
+
+FIELDS: tuple[Field, ...] = (
+    PACKET_TYPE,
+    IN_PORT,
+    ETH_SRC,
+    ETH_DST,
+    ETH_TYPE,
+    VLAN_VID,
+    MPLS_BOS,
+    MPLS_LABEL,
+    IPV4_SRC,
+    IPV4_DST,
+    IPV6_SRC,
+    IPV6_DST,
+    IP_PROTO,
+    UDP_SRC,
+    UDP_DST,
+    ICMPV6_TYPE,
+    ND_TARGET,
+    ND_SLL,
+    ND_TLL,
+    ARP_OP,
+    ARP_SPA,
+    ARP_SHA,
+    REG0,
+    REG1,
+    REG2,
+    REG3,
+    REG4,
+    VLAN_TCI,
+)
+
+FIELD_BY_NAME: dict[str, Field] = {field.name: field for field in FIELDS}
+FIELD_ORDER: dict[str, int] = {field.name: place for place, field in enumerate(FIELDS)}

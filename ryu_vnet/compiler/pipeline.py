@@ -1,0 +1,258 @@
+"""The one pipeline that every switch has: stages, registers, adjacencies and priorities, each declared once.
+
+A frame inside the pipeline is always plain Ethernet, with what is known of it in registers. `Stage.row` refuses a
+row that matches on what the stage may not look at, or that goes backwards, so a mistake in the compiler is an
+exception here and not a leak on a switch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+
+from . import fields as f
+from .fields import Field
+from .rows import Action, FieldMatch, Match, Origin, Resubmit, Row, SetField, match
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """A register of the pipeline: what we call it, where it lives, how many low bits it uses."""
+
+    name: str
+    field: Field
+    bits: int
+    purpose: str
+
+
+NETWORK_REG = Register("network", f.REG0, 20, "the network's number; its MPLS service label once it has one")
+INTERFACE_REG = Register("interface", f.REG1, 28, "the interface that sent the frame; 0 where it came over a wire")
+TAG_REG = Register("tag", f.REG2, 12, "the network's VLAN tag in this segment; 0 where it has none")
+ADJACENCY_REG = Register("adjacency", f.REG3, 32, "where the frame goes next")
+FROM_REG = Register("from", f.REG4, 2, "the kind of port it came in by")
+
+REGISTERS = (NETWORK_REG, INTERFACE_REG, TAG_REG, ADJACENCY_REG, FROM_REG)
+REGISTER_BY_FIELD = {register.field.name: register for register in REGISTERS}
+
+
+class From(IntEnum):
+    """Values of the register `from`."""
+
+    ACCESS = 1
+    TRUNK = 2
+    CORE = 3
+
+
+class Toward(IntEnum):
+    """The kinds of adjacency, in the top four bits of the register; the low 28 bits say which."""
+
+    INTERFACE = 1
+    """An access port of this switch, by the number of the interface on it."""
+    SWITCH = 2
+    """A switch of this segment, by its number."""
+    OUT = 3
+    """The edge that is in charge of this segment (number 0)."""
+    SEGMENT = 4
+    """A far segment, by its number; only edges have these."""
+    EDGE = 5
+    """The edge that a transport label names, by its switch number; only label switching uses these."""
+
+
+ADJACENCY_KIND_MASK = 0xF000_0000
+ADJACENCY_NUMBER_MASK = 0x0FFF_FFFF
+
+
+def adjacency(kind: Toward, number: int = 0) -> int:
+    """The value of the register `adjacency`."""
+    if not 0 <= number <= ADJACENCY_NUMBER_MASK:
+        raise ValueError(f"adjacency number {number} does not fit 28 bits")
+    return kind << 28 | number
+
+
+def go(toward: int) -> SetField:
+    """The action that says where a frame goes next."""
+    return SetField(ADJACENCY_REG.field, toward)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One flow table: what it is for, what its rows may match on, and where a frame may go from it.
+
+    `priorities` names each band of priorities that the stage uses, highest first.
+    """
+
+    name: str
+    table: int
+    purpose: str
+    matches: tuple[Field, ...]
+    next: tuple[str, ...]
+    priorities: dict[str, int]
+
+    def row(
+        self,
+        priority: str,
+        conditions: Iterable[FieldMatch],
+        actions: Iterable[Action],
+        goto: Stage | None,
+        origin: Origin,
+    ) -> Row:
+        """A row of this stage. `priority` is the name of a band.
+
+        Raises ValueError for a field that the stage may not match on, a stage that may not follow it, or a band
+        that it does not have.
+        """
+        canonical = match(*conditions)
+        self._check(priority, canonical, goto)
+        return Row(
+            self.table, self.priorities[priority], canonical, tuple(actions), goto.table if goto else None, origin
+        )
+
+    def _check(self, priority: str, canonical: Match, goto: Stage | None) -> None:
+        if priority not in self.priorities:
+            raise ValueError(f"stage {self.name} has no priority band {priority!r}")
+        for condition in canonical:
+            if condition.field not in self.matches:
+                raise ValueError(f"stage {self.name} does not match on {condition.field.name}")
+        if goto is not None and goto.name not in self.next:
+            raise ValueError(f"stage {goto.name} does not follow {self.name}")
+
+
+PORT = Stage(
+    "PORT",
+    0,
+    "which kind of port the frame came in by; a port that nobody declared drops",
+    (f.IN_PORT,),
+    ("SOURCE", "TAG", "LABEL"),
+    {"port": 100},
+)
+SOURCE = Stage(
+    "SOURCE",
+    10,
+    "who sent it: port, MAC and the source in ARP, IPv4 and IPv6 must belong to one interface",
+    (
+        f.IN_PORT,
+        f.ETH_SRC,
+        f.ETH_TYPE,
+        f.VLAN_VID,
+        f.IPV4_SRC,
+        f.IPV4_DST,
+        f.IPV6_SRC,
+        f.IP_PROTO,
+        f.UDP_SRC,
+        f.UDP_DST,
+        f.ARP_OP,
+        f.ARP_SPA,
+        f.ARP_SHA,
+    ),
+    ("NEIGHBOUR", "NETWORK"),
+    {"refuse": 400, "address": 300, "family": 200, "other": 100},
+)
+NEIGHBOUR = Stage(
+    "NEIGHBOUR",
+    20,
+    "the same for what IPv6 neighbour discovery claims: targets and link-layer addresses (RFC 4861)",
+    (f.ETH_TYPE, f.IP_PROTO, f.ICMPV6_TYPE, f.IPV6_SRC, f.ND_TARGET, f.ND_SLL, f.ND_TLL, f.REG1),
+    ("NETWORK",),
+    {
+        "refuse": 400,
+        "probe": 330,
+        "unspecified": 320,
+        "unspecified-other": 310,
+        "own": 300,
+        "discovery": 200,
+        "other": 100,
+    },
+)
+NETWORK = Stage(
+    "NETWORK",
+    30,
+    "which network the interface speaks on",
+    (f.REG1,),
+    ("FORWARD",),
+    {"member": 100},
+)
+TAG = Stage(
+    "TAG",
+    40,
+    "frames from a trunk: the VLAN tag of this segment names the network, and comes off",
+    (f.VLAN_VID,),
+    ("FORWARD",),
+    {"tag": 100},
+)
+LABEL = Stage(
+    "LABEL",
+    50,
+    "frames from the core: a transport label that is ours comes off, any other is forwarded",
+    (f.ETH_TYPE, f.VLAN_VID, f.MPLS_LABEL),
+    ("SERVICE", "EGRESS"),
+    {"label": 100},
+)
+SERVICE = Stage(
+    "SERVICE",
+    60,
+    "the service label names the network, and comes off: plain Ethernet again",
+    (f.PACKET_TYPE, f.MPLS_LABEL, f.MPLS_BOS),
+    ("FORWARD",),
+    {"label": 100},
+)
+FORWARD = Stage(
+    "FORWARD",
+    70,
+    "where the destination is: one adjacency for unicast, a fan-out group for broadcast and multicast",
+    (f.REG0, f.REG4, f.ETH_DST),
+    ("EGRESS",),
+    {"address": 300, "group": 200, "elsewhere": 100},
+)
+EGRESS = Stage(
+    "EGRESS",
+    80,
+    "what the adjacency means today: a port, a tag and a port, or labels and a port",
+    (f.REG3, f.REG4),
+    (),
+    {"split": 200, "adjacency": 100},
+)
+
+STAGES = (PORT, SOURCE, NEIGHBOUR, NETWORK, TAG, LABEL, SERVICE, FORWARD, EGRESS)
+STAGE_BY_TABLE = {stage.table: stage for stage in STAGES}
+
+TO_EGRESS = Resubmit(EGRESS.table)
+
+# Group numbers: chunk << 20 | network number. A fan-out with more buckets than one message holds (818 of ours fill
+# the 64 KiB of an OpenFlow message, fewer inside a bundle) is split into chunks that the row calls one by one.
+FANOUT_BUCKETS = 800
+NETWORK_BITS = 20
+
+
+def fanout_group(network: int, chunk: int) -> int:
+    """The number of the `chunk`-th fan-out group of a network on a switch."""
+    return chunk << NETWORK_BITS | network
+
+
+FIRST_LABEL = 16
+"""Labels 0 to 15 are reserved (RFC 3032, 2.1; RFC 7274)."""
+LAST_LABEL = 0xFFFFF
+
+
+def transport_label(edge: int) -> int:
+    """The transport label that names an edge, by its switch number (1 and up).
+
+    Transport labels stand on top of the stack, service labels below, so that the two spaces never meet.
+    """
+    label = FIRST_LABEL + edge
+    if not FIRST_LABEL <= label <= LAST_LABEL:
+        raise ValueError(f"switch number {edge} has no transport label")
+    return label
+
+
+MPLS_TTL = 64
+"""TTL of both labels at the edge that pushes them: far more hops than a data centre has, few enough that a loop
+while paths change dies at once."""
+
+MAC_PREFIX = 0x02_76_6E_00_00_00
+"""Outer Ethernet addresses between edges: locally administered, 02:76:6e, then the switch number."""
+
+
+def switch_mac(number: int) -> int:
+    """The outer Ethernet address of an edge on the interconnect."""
+    return MAC_PREFIX | number & 0xFFFFFF

@@ -1,0 +1,170 @@
+"""The rows of a switch: ports, labels and ways out, which it needs whoever its tenants are.
+
+These rows are about paths and never name a machine or a network. A dead link changes these rows, and fan-outs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..fabric.declared import LinkKind, Switch
+from ..fabric.observed import Topology
+from . import fields as f
+from .pipeline import (
+    ADJACENCY_KIND_MASK,
+    ADJACENCY_REG,
+    EGRESS,
+    FROM_REG,
+    LABEL,
+    MPLS_TTL,
+    NETWORK_REG,
+    PORT,
+    SERVICE,
+    TAG,
+    TAG_REG,
+    From,
+    Stage,
+    Toward,
+    adjacency,
+    go,
+    switch_mac,
+    transport_label,
+)
+from .rows import (
+    Action,
+    Clone,
+    Decap,
+    DecMplsTtl,
+    Encap,
+    FieldMatch,
+    Move,
+    Origin,
+    Output,
+    PacketType,
+    PushVlan,
+    Row,
+    SetField,
+    SetMplsTtl,
+    Subject,
+)
+from .source import MPLS_UNICAST, standing_rows
+from .spread import is_leaf
+
+
+def switch_rows(switch: Switch, topology: Topology) -> Iterator[Row]:
+    """Ports, labels and ways out of one switch: what it needs whoever its tenants are."""
+    origin = Origin(Subject.SWITCH, switch.number)
+    yield from _port_rows(switch, topology, origin)
+    if switch.segment is not None:
+        yield from standing_rows(origin)
+        yield from _segment_egress_rows(switch, topology, origin)
+    if switch.name in topology.fabric.core_switches():
+        yield from _label_rows(switch, topology, origin)
+
+
+def _port_rows(switch: Switch, topology: Topology, origin: Origin) -> Iterator[Row]:
+    leads: dict[LinkKind, tuple[From, Stage]] = {
+        LinkKind.TRUNK: (From.TRUNK, TAG),
+        LinkKind.CORE: (From.CORE, LABEL),
+    }
+    for place, (kind, _) in sorted(topology.fabric.wires().items(), key=lambda item: str(item[0])):
+        port = topology.port_number(place) if place.switch == switch.name else None
+        if port is not None:
+            came_from, stage = leads[kind]
+            actions = [SetField(FROM_REG.field, came_from)]
+            yield PORT.row("port", [FieldMatch(f.IN_PORT, port)], actions, stage, origin)
+
+
+def _segment_egress_rows(switch: Switch, topology: Topology, origin: Origin) -> Iterator[Row]:
+    def row(toward: int, actions: list[Action]) -> Row:
+        return EGRESS.row("adjacency", [FieldMatch(ADJACENCY_REG.field, toward)], actions, None, origin)
+
+    # A leaf hands everything to its one neighbour; the others know every switch of their segment.
+    if is_leaf(topology, switch.name):
+        targets = topology.trunk_neighbours[switch.name]
+    else:
+        targets = [s.name for s in topology.fabric.switches.values() if s.segment == switch.segment]
+    for target in sorted(targets):
+        actions = _trunk_actions(switch, target, topology)
+        if actions:
+            yield row(adjacency(Toward.SWITCH, topology.fabric.switches[target].number), actions)
+
+    edge = topology.edges_in_charge.get(switch.segment or "")
+    if edge is None:
+        return
+    way_out = [] if edge == switch.name else _trunk_actions(switch, edge, topology)
+    if way_out and not is_leaf(topology, switch.name):
+        yield row(adjacency(Toward.OUT), way_out)
+    if switch.name not in topology.fabric.core_switches():
+        return
+    # Split horizon: what came from the core goes to this segment and to no other.
+    from_core = [
+        FieldMatch(ADJACENCY_REG.field, adjacency(Toward.SEGMENT), ADJACENCY_KIND_MASK),
+        FieldMatch(FROM_REG.field, From.CORE),
+    ]
+    yield EGRESS.row("split", from_core, (), None, origin)
+    for segment, number in sorted(topology.fabric.segments.items()):
+        if segment != switch.segment:
+            actions = way_out or _core_actions(switch, segment, topology)
+            if actions:
+                yield row(adjacency(Toward.SEGMENT, number), actions)
+
+
+def _trunk_actions(switch: Switch, target: str, topology: Topology) -> list[Action]:
+    """Tag, and out towards another switch of the segment; nothing where there is no way."""
+    port = _out_port(LinkKind.TRUNK, switch.name, target, topology)
+    if port is None:
+        return []
+    return [PushVlan(), Move(TAG_REG.field, f.VLAN_TCI, TAG_REG.bits), Output(port)]
+
+
+def _core_actions(switch: Switch, segment: str, topology: Topology) -> list[Action]:
+    """The whole Ethernet frame behind service label and transport label (RFC 4448 without control word), towards
+    the edge in charge of a far segment; nothing where there is no way.
+
+    Inside `clone`, because without it the copies that a fan-out makes afterwards keep the second Ethernet header.
+    """
+    edge = topology.edges_in_charge.get(segment)
+    port = _out_port(LinkKind.CORE, switch.name, edge, topology) if edge else None
+    if edge is None or port is None:
+        return []
+    far = topology.fabric.switches[edge].number
+    return [
+        Clone(
+            (
+                Encap(PacketType.MPLS),
+                Move(NETWORK_REG.field, f.MPLS_LABEL, NETWORK_REG.bits),
+                SetMplsTtl(MPLS_TTL),
+                Encap(PacketType.MPLS),
+                SetField(f.MPLS_LABEL, transport_label(far)),
+                SetMplsTtl(MPLS_TTL),
+                Encap(PacketType.ETHERNET),
+                SetField(f.ETH_DST, switch_mac(far)),
+                SetField(f.ETH_SRC, switch_mac(switch.number)),
+                Output(port),
+            )
+        )
+    ]
+
+
+def _label_rows(switch: Switch, topology: Topology, origin: Origin) -> Iterator[Row]:
+    for edge in (name for segment in sorted(topology.fabric.segments) for name in topology.fabric.edges(segment)):
+        number = topology.fabric.switches[edge].number
+        labelled = [
+            FieldMatch(f.ETH_TYPE, MPLS_UNICAST),
+            FieldMatch(f.VLAN_VID, 0),
+            FieldMatch(f.MPLS_LABEL, transport_label(number)),
+        ]
+        if edge == switch.name:
+            yield LABEL.row("label", labelled, [Decap(), Decap(PacketType.MPLS)], SERVICE, origin)
+            continue
+        port = _out_port(LinkKind.CORE, switch.name, edge, topology)
+        if port is not None:
+            toward = adjacency(Toward.EDGE, number)
+            yield LABEL.row("label", labelled, [DecMplsTtl(), go(toward)], EGRESS, origin)
+            yield EGRESS.row("adjacency", [FieldMatch(ADJACENCY_REG.field, toward)], [Output(port)], None, origin)
+
+
+def _out_port(kind: LinkKind, at: str, target: str, topology: Topology) -> int | None:
+    place = topology.out_port(kind, at, target)
+    return topology.port_number(place) if place else None

@@ -1,0 +1,153 @@
+"""The fabric as it was declared: switches, links between their ports, segments.
+
+Roles are not declared; they fall out of the links. A switch with core links is an edge if it belongs to a segment,
+and a core switch if it does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+import networkx as nx
+
+from ..errors import Problem
+from ..model.names import PORT_LENGTH
+from ..model.values import Place
+
+DEFAULT_MTU = 1500
+
+TRUNK_OVERHEAD = 4
+"""Bytes that a frame grows by on a trunk: one 802.1Q tag."""
+CORE_OVERHEAD = 22
+"""Bytes that a frame grows by on a core link: its own Ethernet header (14) inside two label entries (2 x 4)."""
+
+
+class LinkKind(Enum):
+    """What frames look like on a link."""
+
+    TRUNK = "trunk"
+    CORE = "core"
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """An Open vSwitch bridge.
+
+    `number` is granted when it is declared and never used for another. `segment` is None for a core switch.
+    `ovsdb` is where its database listens (`unix:/run/openvswitch/db.sock`, `ssl:10.0.0.1:6640`), or None where the
+    controller's default holds.
+    """
+
+    name: str
+    number: int
+    dpid: int
+    segment: str | None = None
+    ovsdb: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A cable between two switch ports."""
+
+    kind: LinkKind
+    a: Place
+    b: Place
+
+    @property
+    def ends(self) -> tuple[tuple[Place, Place], tuple[Place, Place]]:
+        """(near, far) as seen from either end."""
+        return ((self.a, self.b), (self.b, self.a))
+
+    def __str__(self) -> str:
+        return f"{self.kind.value} {self.a} - {self.b}"
+
+
+@dataclass(frozen=True, slots=True)
+class Fabric:
+    """Everything declared. `segments` gives each its number; `mtu` is that of the nodes, in bytes of IP."""
+
+    switches: dict[str, Switch] = field(default_factory=dict)
+    links: tuple[Link, ...] = ()
+    segments: dict[str, int] = field(default_factory=dict)
+    mtu: int = DEFAULT_MTU
+
+    def wires(self) -> dict[Place, tuple[LinkKind, Place]]:
+        """For each port that a link ends in: the kind of the link, and its other end."""
+        return {near: (link.kind, far) for link in self.links for near, far in link.ends}
+
+    def core_switches(self) -> set[str]:
+        """Switches that have a core link: edges and core switches alike."""
+        return {end.switch for link in self.links if link.kind is LinkKind.CORE for end in (link.a, link.b)}
+
+    def edges(self, segment: str) -> list[str]:
+        """The edges of a segment, by name."""
+        with_core = self.core_switches()
+        return [
+            name for name, switch in sorted(self.switches.items()) if switch.segment == segment and name in with_core
+        ]
+
+
+def problems(fabric: Fabric) -> Iterator[Problem]:
+    """All that is wrong with a fabric in itself."""
+    yield from _switch_problems(fabric)
+    used: dict[Place, int] = {}
+    for place, link in enumerate(fabric.links):
+        where = f"fabric.links[{place}]"
+        yield from _link_problems(fabric, link, where)
+        for name, end in (("a", link.a), ("b", link.b)):
+            if end in used:
+                hint = "one port takes one link"
+                yield Problem(f"{where}.{name}", f"port {end} is used twice, first by links[{used[end]}]", hint)
+            used.setdefault(end, place)
+    yield from _segment_problems(fabric)
+
+
+def _switch_problems(fabric: Fabric) -> Iterator[Problem]:
+    by_dpid: dict[int, str] = {}
+    for name, switch in sorted(fabric.switches.items()):
+        where = f"fabric.switches.{name}.dpid"
+        if not 0 < switch.dpid < 1 << 64:
+            yield Problem(where, f"{switch.dpid:#x} is not a datapath identifier", "1 to 2^64 - 1")
+        other = by_dpid.setdefault(switch.dpid, name)
+        if other != name:
+            hint = "each bridge needs its own (other-config:datapath-id)"
+            yield Problem(where, f"{switch.dpid:#x} is also that of switch {other}", hint)
+
+
+def _link_problems(fabric: Fabric, link: Link, where: str) -> Iterator[Problem]:
+    for name, end in (("a", link.a), ("b", link.b)):
+        if end.switch not in fabric.switches:
+            yield Problem(f"{where}.{name}", f"unknown switch {end.switch!r}", _one_of(fabric.switches))
+        if len(end.port) > PORT_LENGTH:
+            yield Problem(f"{where}.{name}", f"port name {end.port!r} is too long", f"at most {PORT_LENGTH} characters")
+    if link.a.switch == link.b.switch:
+        yield Problem(where, f"both ends are on switch {link.a.switch}", "a link joins two switches")
+        return
+    a, b = (fabric.switches.get(end.switch) for end in (link.a, link.b))
+    if link.kind is LinkKind.TRUNK and a and b and (a.segment is None or a.segment != b.segment):
+        hint = "a trunk stays inside one segment; between segments use kind: core"
+        yield Problem(where, f"trunk from segment {a.segment} to segment {b.segment}", hint)
+
+
+def _segment_problems(fabric: Fabric) -> Iterator[Problem]:
+    for segment in sorted(fabric.segments):
+        graph: nx.Graph[str] = nx.Graph()
+        graph.add_nodes_from(name for name, switch in fabric.switches.items() if switch.segment == segment)
+        graph.add_edges_from(
+            (link.a.switch, link.b.switch)
+            for link in fabric.links
+            if link.kind is LinkKind.TRUNK and link.a.switch in graph and link.b.switch in graph
+        )
+        parts = [sorted(part) for part in nx.connected_components(graph)]
+        if len(parts) > 1:
+            apart = " | ".join(", ".join(part) for part in sorted(parts))
+            hint = "join them with trunk links, or give them segments of their own"
+            yield Problem("fabric.links", f"the switches of segment {segment} are not connected: {apart}", hint)
+
+
+def _one_of(names: Any) -> str:
+    listed = sorted(names)
+    return "one of " + ", ".join(listed[:12]) + (", ..." if len(listed) > 12 else "") if listed else "none is declared"

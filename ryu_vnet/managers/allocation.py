@@ -1,0 +1,101 @@
+"""Granting and reclaiming identifiers: network numbers (which are service labels) and VLAN tags.
+
+Nothing that was given back is granted to another network while it rests; see `System.rest` for when rest ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from ..compiler.pipeline import FIRST_LABEL, LAST_LABEL
+from ..errors import Exhausted
+from ..fabric.declared import Fabric, LinkKind
+from ..model.state import Draft
+from ..model.values import LABELS, Network, Resting, TagGrant, tag_space
+
+FIRST_TAG, LAST_TAG = 1, 4094
+"""VLAN identifiers 0 and 4095 are reserved (IEEE 802.1Q, table 9-2)."""
+REST_SECONDS = 10
+"""How long an identifier rests after every switch has acknowledged the removal of its rules. A barrier's reply is
+not yet the data path: flows cached there have been seen to forward 28 ms longer."""
+
+
+class Allocator:
+    """Grants identifiers in one draft. `revision` is that which the draft will have once it is kept."""
+
+    def __init__(self, draft: Draft, revision: int) -> None:
+        self._draft = draft
+        self._revision = revision
+        self._used: dict[str, set[int]] = {}
+        self._resting: dict[str, dict[int, Resting]] = {}
+        self._lowest: dict[str, int] = {}
+
+    def interface_number(self) -> int:
+        """The next number for an interface."""
+        counters = self._draft.counters()
+        self._draft.put(replace(counters, interface=counters.interface + 1))
+        return counters.interface
+
+    def network_number(self, name: str) -> int:
+        """A free number for a new network. Raises Exhausted."""
+        if LABELS not in self._used:
+            used = {network.number for network in self._draft.networks()}
+            used |= {resting.identifier for resting in self._draft.resting(LABELS)}
+            self._used[LABELS] = used
+        what = f"network {name} cannot be made: all {LAST_LABEL - FIRST_LABEL + 1} labels are"
+        return self._lowest_free(LABELS, FIRST_LABEL, LAST_LABEL, what)
+
+    def return_number(self, network: Network) -> None:
+        """Let the number of a deleted network rest."""
+        self._draft.put(Resting(LABELS, network.number, network.number, self._revision))
+
+    def settle_tags(self, network: Network, needed: set[str], segments: Iterable[str]) -> None:
+        """Of all `segments`, grant tags in those that need one, and let those of the others rest. Raises Exhausted."""
+        for segment in sorted(segments):
+            grant = self._draft.grant(segment, network.number)
+            if grant is None and segment in needed:
+                self._draft.put(TagGrant(segment, network.number, self._tag(segment, network)))
+            elif grant is not None and segment not in needed:
+                self._draft.delete(grant)
+                self._draft.put(Resting(tag_space(segment), grant.tag, network.number, self._revision))
+
+    def _tag(self, segment: str, network: Network) -> int:
+        space = tag_space(segment)
+        if space not in self._used:
+            resting = self._draft.resting(space)
+            self._resting[space] = {rest.network: rest for rest in resting}
+            granted = {grant.tag for grant in self._draft.grants(segment)}
+            self._used[space] = granted | {rest.identifier for rest in resting}
+        own = self._resting[space].pop(network.number, None)
+        if own is not None:
+            # A rule left behind on some switch would be its own as well.
+            self._draft.delete(own)
+            return own.identifier
+        what = f"network {network.ref} cannot have a tag in segment {segment}: all {LAST_TAG} are"
+        return self._lowest_free(space, FIRST_TAG, LAST_TAG, what)
+
+    def _lowest_free(self, space: str, first: int, last: int, what: str) -> int:
+        used = self._used[space]
+        candidate = self._lowest.get(space, first)
+        while candidate in used:
+            candidate += 1
+        if candidate > last:
+            resting = len(self._draft.resting(space))
+            if resting:
+                hint = f"{what} in use or resting ({resting} rest until every switch has let go of them)"
+                raise Exhausted(f"{hint}; try again, and see `vnet status` for switches that are away", REST_SECONDS)
+            raise Exhausted(f"{what} in use; detach or delete another network there first")
+        used.add(candidate)
+        self._lowest[space] = candidate + 1
+        return candidate
+
+
+def segments_with_trunks(fabric: Fabric) -> set[str]:
+    """The segments in which tags exist at all: those with a trunk link."""
+    found = set()
+    for link in fabric.links:
+        segment = fabric.switches[link.a.switch].segment
+        if link.kind is LinkKind.TRUNK and segment is not None:
+            found.add(segment)
+    return found

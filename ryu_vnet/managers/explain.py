@@ -1,0 +1,285 @@
+"""What rows mean, in words: numbers become names again, and each row of a stage one sentence.
+
+Pure: a model, a topology and a table go in, text comes out. What has become of a row on its switch is `status`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from ipaddress import IPv4Address, IPv6Address, ip_network
+
+from ..compiler import fields as f
+from ..compiler.pipeline import (
+    ADJACENCY_KIND_MASK,
+    ADJACENCY_NUMBER_MASK,
+    ADJACENCY_REG,
+    FIRST_LABEL,
+    FROM_REG,
+    INTERFACE_REG,
+    NETWORK_REG,
+    STAGE_BY_TABLE,
+    From,
+    Toward,
+)
+from ..compiler.rows import (
+    Action,
+    Clone,
+    Decap,
+    FieldMatch,
+    Group,
+    Origin,
+    Output,
+    PushVlan,
+    Row,
+    SetField,
+    Subject,
+    ToGroup,
+)
+from ..compiler.source import ADVERTISEMENT, ARP, IPV4, IPV6, RARP, SOLICITATION
+from ..fabric.declared import Fabric, LinkKind
+from ..fabric.observed import PortState
+from ..model.names import format_mac
+from ..model.state import Member, Model
+from ..model.values import Place
+
+_LISTED = 6
+"""How many targets of a fan-out are named before the rest is counted."""
+_FAMILIES = {IPV4: "IPv4", ARP: "ARP", RARP: "reverse ARP", IPV6: "IPv6"}
+
+
+class Names:
+    """Names for the numbers that stand in rows and cookies. A number that nothing has any more is shown as such."""
+
+    def __init__(self, model: Model, fabric: Fabric) -> None:
+        self.fabric = fabric
+        self._networks = {network.number: network.ref for network in model.networks()}
+        self._interfaces = {
+            interface.number: str(Member(node, interface)) for node in model.nodes() for interface in node.interfaces
+        }
+        self._switches = {switch.number: name for name, switch in fabric.switches.items()}
+        self._segments = {number: name for name, number in fabric.segments.items()}
+
+    def network(self, number: int) -> str:
+        """`red/X`."""
+        return self._networks.get(number, f"network number {number}")
+
+    def interface(self, number: int) -> str:
+        """`red/vm1.1 eth0`."""
+        return self._interfaces.get(number, f"interface number {number}")
+
+    def switch(self, number: int) -> str:
+        """`host1`."""
+        return self._switches.get(number, f"switch number {number}")
+
+    def segment(self, number: int) -> str:
+        """`segment A`."""
+        name = self._segments.get(number)
+        return f"segment {name}" if name else f"segment number {number}"
+
+    def origin(self, origin: Origin) -> str:
+        """What a row exists for: `network red/X`, `interface red/vm1.1 eth0`, `switch host1`."""
+        names: dict[Subject, Callable[[int], str]] = {
+            Subject.SWITCH: self.switch,
+            Subject.NETWORK: self.network,
+            Subject.INTERFACE: self.interface,
+        }
+        return f"{origin.subject.name.lower()} {names[origin.subject](origin.number)}"
+
+    def adjacency(self, value: int) -> str:
+        """Where an adjacency leads."""
+        kind, number = (value & ADJACENCY_KIND_MASK) >> 28, value & ADJACENCY_NUMBER_MASK
+        match kind:
+            case Toward.INTERFACE:
+                return self.interface(number)
+            case Toward.SWITCH:
+                return f"switch {self.switch(number)}"
+            case Toward.OUT:
+                return "the edge of this segment"
+            case Toward.SEGMENT:
+                return self.segment(number)
+            case Toward.EDGE:
+                return f"edge {self.switch(number)}"
+            case _:
+                return f"{value:#x}"
+
+    def edge_of_label(self, label: int) -> str:
+        """The edge that a transport label names."""
+        return self.switch(label - FIRST_LABEL)
+
+
+class Meanings:
+    """One sentence for each row of one switch."""
+
+    def __init__(self, names: Names, switch: str, ports: Mapping[str, PortState], groups: Mapping[int, Group]) -> None:
+        self._names = names
+        self._ports = {state.number: name for name, state in ports.items()}
+        self._wires = {
+            place.port: (kind, far) for place, (kind, far) in names.fabric.wires().items() if place.switch == switch
+        }
+        self._groups = groups
+        self._stages: dict[str, Callable[[Row, dict[str, FieldMatch]], str]] = {
+            "PORT": self._port_row,
+            "SOURCE": self._source_row,
+            "NEIGHBOUR": self._neighbour_row,
+            "NETWORK": self._network_row,
+            "TAG": self._tag_row,
+            "LABEL": self._label_row,
+            "SERVICE": self._service_row,
+            "FORWARD": self._forward_row,
+            "EGRESS": self._egress_row,
+        }
+
+    def row(self, row: Row) -> str:
+        """What a row says."""
+        stage = STAGE_BY_TABLE.get(row.table)
+        conditions = {condition.field.name: condition for condition in row.match}
+        return self._stages[stage.name](row, conditions) if stage else ""
+
+    def group(self, group: Group) -> str:
+        """What a group does."""
+        return f"copies to {_listed(self._targets(group))}"
+
+    def port(self, number: int) -> str:
+        """`port 4 (vm1.1)`."""
+        name = self._ports.get(number)
+        return f"port {number} ({name})" if name else f"port {number}"
+
+    # --- one a stage ------------------------------------------------------------------------------------------------
+
+    def _port_row(self, row: Row, conditions: dict[str, FieldMatch]) -> str:
+        number = conditions[f.IN_PORT.name].value
+        if _set(row.actions, FROM_REG.field) == From.ACCESS:
+            return f"{self.port(number)} belongs to {self._names.interface(row.origin.number)}"
+        wire = self._wires.get(self._ports.get(number, ""))
+        return f"{self.port(number)} is {_wire_text(wire)}"
+
+    def _source_row(self, row: Row, conditions: dict[str, FieldMatch]) -> str:
+        family = conditions.get(f.ETH_TYPE.name)
+        if row.origin.subject is not Subject.INTERFACE:
+            known = _FAMILIES.get(family.value, "MPLS") if family else "anything"
+            return f"{known} from a node is refused" + (
+                ", unless a row above knows the source" if known != "MPLS" else ""
+            )
+        return f"{_source_text(conditions)} from {self._names.interface(row.origin.number)}"
+
+    def _neighbour_row(self, row: Row, conditions: dict[str, FieldMatch]) -> str:
+        verb = "is let through" if row.goto is not None else "is refused"
+        kind = conditions.get(f.ICMPV6_TYPE.name)
+        if kind is None:
+            unspecified = f.IPV6_SRC.name in conditions
+            return f"{'IPv6 without a source address' if unspecified else 'what is no discovery message'} {verb}"
+        if kind.value not in (SOLICITATION, ADVERTISEMENT):
+            return f"ICMPv6 type {kind.value} without a source address {verb}"
+        what = "neighbour solicitation" if kind.value == SOLICITATION else "neighbour advertisement"
+        if row.origin.subject is not Subject.INTERFACE:
+            readable = f.ND_TARGET.name not in conditions
+            return f"{what} {'with a claim that no row above allows' if readable else 'that cannot be read'} {verb}"
+        target = conditions.get(f.ND_TARGET.name)
+        about = f" for {_prefix_text(target)}" if target else ""
+        probe = " (is the address free?)" if f.IPV6_SRC.name in conditions else ""
+        link = conditions.get(f.ND_SLL.name) or conditions.get(f.ND_TLL.name)
+        option = f" naming {format_mac(link.value)}" if link and link.value else ""
+        return f"{what}{about}{probe}{option} from {self._names.interface(row.origin.number)}"
+
+    def _network_row(self, row: Row, conditions: dict[str, FieldMatch]) -> str:
+        sender = conditions[INTERFACE_REG.field.name].value
+        return f"{self._names.interface(sender)} speaks on network {self._network_set(row)}"
+
+    def _tag_row(self, row: Row, conditions: dict[str, FieldMatch]) -> str:
+        return f"tag {conditions[f.VLAN_VID.name].value & 0xFFF} is network {self._network_set(row)}"
+
+    def _label_row(self, row: Row, conditions: dict[str, FieldMatch]) -> str:
+        label = conditions[f.MPLS_LABEL.name].value
+        if any(isinstance(action, Decap) for action in row.actions):
+            return f"transport label {label} is for this edge: it comes off"
+        return f"transport label {label} goes on to edge {self._names.edge_of_label(label)}"
+
+    def _service_row(self, row: Row, conditions: dict[str, FieldMatch]) -> str:
+        return f"service label {conditions[f.MPLS_LABEL.name].value} is network {self._network_set(row)}"
+
+    def _forward_row(self, row: Row, conditions: dict[str, FieldMatch]) -> str:
+        network = self._names.network(conditions[NETWORK_REG.field.name].value)
+        groups = [self._groups[action.group] for action in row.actions if isinstance(action, ToGroup)]
+        toward = _set(row.actions, ADJACENCY_REG.field)
+        if toward is None:
+            targets = [target for group in groups for target in self._targets(group)]
+            return f"in {network}, broadcast and multicast go to {_listed(targets)}"
+        way = self._names.adjacency(toward)
+        destination = conditions.get(f.ETH_DST.name)
+        if destination is None or destination.mask is not None:
+            return f"in {network}, whoever is not known here is towards {way}"
+        who = self._names.interface(row.origin.number)
+        place = "is here" if way == who else f"is towards {way}"
+        return f"in {network}, {format_mac(destination.value)} is {who}, which {place}"
+
+    def _egress_row(self, row: Row, conditions: dict[str, FieldMatch]) -> str:
+        toward = conditions[ADJACENCY_REG.field.name]
+        if toward.mask is not None:
+            return "what came from the core does not go back to it"
+        inner = [action for part in row.actions if isinstance(part, Clone) for action in part.actions]
+        ports = [self.port(action.port) for action in [*row.actions, *inner] if isinstance(action, Output)]
+        label = _set(inner, f.MPLS_LABEL)
+        how = ""
+        if label is not None:
+            how = f"labelled for edge {self._names.edge_of_label(label)}, "
+        elif any(isinstance(action, PushVlan) for action in row.actions):
+            how = "tagged, "
+        return f"to {self._names.adjacency(toward.value)}: {how}out of {', '.join(ports)}"
+
+    # --- bits -------------------------------------------------------------------------------------------------------
+
+    def _network_set(self, row: Row) -> str:
+        number = _set(row.actions, NETWORK_REG.field)
+        return self._names.network(number) if number is not None else "none"
+
+    def _targets(self, group: Group) -> list[str]:
+        found = (_set(bucket, ADJACENCY_REG.field) for bucket in group.buckets)
+        return [self._names.adjacency(toward) for toward in found if toward is not None]
+
+
+def _set(actions: Iterable[Action], target: f.Field) -> int | None:
+    """What actions set a field to; None where they don't."""
+    values = [action.value for action in actions if isinstance(action, SetField) and action.field == target]
+    return values[-1] if values else None
+
+
+def _wire_text(wire: tuple[LinkKind, Place] | None) -> str:
+    if wire is None:
+        return "a link of the fabric"
+    kind, far = wire
+    return f"the {kind.value} link to {far.switch}"
+
+
+def _source_text(conditions: dict[str, FieldMatch]) -> str:
+    """Which frames of an interface a row of SOURCE lets through."""
+    if f.UDP_SRC.name in conditions:
+        return "DHCP requests"
+    if f.ARP_OP.name in conditions:
+        return "ARP probes"
+    family = conditions.get(f.ETH_TYPE.name)
+    if family is None:
+        return "frames of any other type"
+    name = _FAMILIES[family.value]
+    source = next(
+        (conditions[field.name] for field in (f.ARP_SPA, f.IPV4_SRC, f.IPV6_SRC) if field.name in conditions), None
+    )
+    if family.value == RARP:
+        return f"{name} announcements"
+    if source is None:
+        return f"{name} with any source"
+    if source.mask is None and not source.value:
+        return f"{name} without a source address yet"
+    return f"{name} with source {_prefix_text(source)}"
+
+
+def _prefix_text(condition: FieldMatch) -> str:
+    """The addresses that a condition holds for: `10.0.0.11`, `fd00::/64`."""
+    address = IPv4Address(condition.value) if condition.field.bits == 32 else IPv6Address(condition.value)
+    if condition.mask is None:
+        return str(address)
+    return str(ip_network((address, condition.mask.bit_count())))
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(names[:_LISTED])
+    return shown + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "") if names else "nobody"

@@ -1,0 +1,310 @@
+"""What each request does to a draft of the model, and every reason to refuse it.
+
+Functions here edit a `Work`, and raise Invalid, NotFound or Conflict. Nothing is kept, stored or sent by them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from ..errors import Conflict, Invalid, NotFound, Problem
+from ..fabric.declared import Fabric, Link, LinkKind, Switch, problems
+from ..model.names import check_name, check_port, parse_mac, parse_prefix
+from ..model.state import Draft
+from ..model.values import Interface, Network, Node, Place, Tenant
+from ..schema import FabricSpec, Intent, InterfaceSpec, NetworkSpec, NodeSpec, TenantSpec
+from .allocation import Allocator
+
+
+@dataclass(slots=True)
+class Work:
+    """A request under way: the draft, the fabric as it will be, and who grants identifiers."""
+
+    draft: Draft
+    fabric: Fabric
+    allocator: Allocator
+
+
+def split_ref(ref: str, where: str) -> tuple[str, str]:
+    """`tenant/name` taken apart. Raises Invalid."""
+    tenant, slash, name = ref.partition("/")
+    if not slash or not tenant or not name:
+        raise Invalid(Problem(where, f"{ref!r} names no tenant", "write it as tenant/name: red/vm1.1"))
+    return tenant, name
+
+
+def parse_place(text: str, where: str) -> Place:
+    """`switch:port` taken apart. Raises Invalid."""
+    switch, colon, port = text.partition(":")
+    if not colon:
+        raise Invalid(Problem(where, f"{text!r} is not a switch port", "write it as switch:port: host1:vnet0"))
+    return Place(check_name(switch, where), check_port(port, where))
+
+
+# --- the fabric -----------------------------------------------------------------------------------------------------
+
+
+def put_fabric(work: Work, spec: FabricSpec) -> None:
+    """Declare the whole fabric anew. Switches and segments that had a number keep it."""
+    found: list[Problem] = []
+    switches = dict(_switches(work, spec, found))
+    links = tuple(_links(spec, found))
+    if not found:
+        segments = _segments(work, {s.segment for s in switches.values() if s.segment is not None})
+        work.fabric = Fabric(switches, links, segments, spec.mtu)
+        found.extend(problems(work.fabric))
+    if found:
+        raise Invalid(found)
+
+
+def _switches(work: Work, spec: FabricSpec, found: list[Problem]) -> Iterator[tuple[str, Switch]]:
+    for name, part in sorted(spec.switches.items()):
+        where = f"fabric.switches.{name}"
+        try:
+            check_name(name, where)
+            if part.segment is not None:
+                check_name(part.segment, f"{where}.segment")
+        except Invalid as error:
+            found.extend(error.problems)
+            continue
+        known = work.fabric.switches.get(name)
+        # A bridge with another datapath identifier is another bridge.
+        if known is not None and known.dpid == part.dpid:
+            number = known.number
+        else:
+            counters = work.draft.counters()
+            number = counters.switch
+            work.draft.put(replace(counters, switch=number + 1))
+        yield name, Switch(name, number, part.dpid, part.segment, part.ovsdb)
+
+
+def _links(spec: FabricSpec, found: list[Problem]) -> Iterator[Link]:
+    for index, part in enumerate(spec.links):
+        where = f"fabric.links[{index}]"
+        try:
+            a, b = parse_place(part.a, f"{where}.a"), parse_place(part.b, f"{where}.b")
+        except Invalid as error:
+            found.extend(error.problems)
+            continue
+        yield Link(LinkKind(part.kind), a, b)
+
+
+def _segments(work: Work, names: set[str]) -> dict[str, int]:
+    numbers = {}
+    for name in sorted(names):
+        number = work.fabric.segments.get(name)
+        if number is None:
+            counters = work.draft.counters()
+            number = counters.segment
+            work.draft.put(replace(counters, segment=number + 1))
+        numbers[name] = number
+    return numbers
+
+
+# --- tenants, networks, nodes ---------------------------------------------------------------------------------------
+
+
+def put_tenant(work: Work, name: str) -> None:
+    """Make a tenant."""
+    work.draft.put(Tenant(check_name(name, f"tenants.{name}")))
+
+
+def delete_tenant(work: Work, name: str) -> None:
+    """Remove a tenant that has nothing any more."""
+    tenant = require_tenant(work, name)
+    networks, nodes = work.draft.networks(name), work.draft.nodes(name)
+    if networks or nodes:
+        has = f"{len(networks)} network(s) and {len(nodes)} node(s)"
+        raise Conflict(f"tenant {name} still has {has}: delete those first")
+    work.draft.delete(tenant)
+
+
+def put_network(work: Work, tenant: str, name: str, spec: NetworkSpec) -> None:
+    """Make a network, or change it."""
+    require_tenant(work, tenant)
+    check_name(name, f"tenants.{tenant}.networks.{name}")
+    known = work.draft.network(f"{tenant}/{name}")
+    number = known.number if known else work.allocator.network_number(f"{tenant}/{name}")
+    work.draft.put(Network(tenant, name, number, spec.tagged))
+
+
+def delete_network(work: Work, tenant: str, name: str) -> None:
+    """Remove a network that has no member any more; its number rests."""
+    network = require_network(work, tenant, name)
+    members = work.draft.members(network.ref)
+    if members:
+        named = ", ".join(member.node.ref for member in members[:5]) + (", ..." if len(members) > 5 else "")
+        raise Conflict(f"network {network.ref} still has {len(members)} member(s) ({named}): detach them first")
+    work.draft.delete(network)
+    work.allocator.return_number(network)
+
+
+def put_node(work: Work, tenant: str, name: str, spec: NodeSpec) -> None:
+    """Make a node, or replace it as a whole."""
+    require_tenant(work, tenant)
+    where = f"tenants.{tenant}.nodes.{name}"
+    check_name(name, where)
+    known = work.draft.node(f"{tenant}/{name}")
+    found: list[Problem] = []
+    interfaces = []
+    for interface_name, part in sorted(spec.interfaces.items()):
+        try:
+            old = known.interface(interface_name) if known else None
+            place = f"{where}.interfaces.{interface_name}"
+            interfaces.append(_interface(work, tenant, interface_name, part, old, place))
+        except Invalid as error:
+            found.extend(error.problems)
+    if found:
+        raise Invalid(found)
+    work.draft.put(Node(tenant, name, spec.running, tuple(interfaces)))
+
+
+def _interface(work: Work, tenant: str, name: str, spec: InterfaceSpec, old: Interface | None, where: str) -> Interface:
+    check_name(name, where)
+    mac = parse_mac(spec.mac, f"{where}.mac")
+    ips = tuple(parse_prefix(text, f"{where}.ips[{index}]") for index, text in enumerate(spec.ips))
+    place = parse_place(spec.at, f"{where}.at") if spec.at is not None else None
+    if spec.network is not None and work.draft.network(f"{tenant}/{spec.network}") is None:
+        hint = _one_of(network.name for network in work.draft.networks(tenant))
+        raise Invalid(Problem(f"{where}.network", f"tenant {tenant} has no network {spec.network!r}", hint))
+    number = old.number if old else work.allocator.interface_number()
+    return Interface(name, number, mac, ips, place, spec.network)
+
+
+def delete_node(work: Work, tenant: str, name: str) -> None:
+    """Remove a node, running or not, with its interfaces and memberships."""
+    work.draft.delete(require_node(work, tenant, name))
+
+
+def attach(work: Work, tenant: str, network: str, node: str, interface: str | None) -> None:
+    """Put an interface of a node into a network."""
+    known = require_node(work, tenant, node)
+    target = require_network(work, tenant, network)
+    chosen = _choose_interface(known, interface)
+    if chosen.network not in (None, target.name):
+        raise Conflict(
+            f"interface {chosen.name} of node {known.ref} is in network {tenant}/{chosen.network}, and an interface "
+            f"is in one network at a time: detach it first, or give the node another interface"
+        )
+    _replace_interface(work, known, replace(chosen, network=target.name))
+
+
+def detach(work: Work, tenant: str, network: str, node: str, interface: str | None) -> None:
+    """Take the interfaces of a node, or one of them, out of a network. Nothing happens where they are not in it."""
+    known = require_node(work, tenant, node)
+    require_network(work, tenant, network)
+    if interface is not None and known.interface(interface) is None:
+        raise NotFound(_no_interface(known, interface))
+    for candidate in known.interfaces:
+        leaves = candidate.network == network and interface in (None, candidate.name)
+        known = _replace_interface(work, known, replace(candidate, network=None) if leaves else candidate)
+
+
+def start(work: Work, tenant: str, node: str, at: Mapping[str, str]) -> None:
+    """Let a node run, at the switch ports given or those it has."""
+    known = require_node(work, tenant, node)
+    for name, text in sorted(at.items()):
+        interface = known.interface(name)
+        if interface is None:
+            raise NotFound(_no_interface(known, name))
+        known = _replace_interface(work, known, replace(interface, place=parse_place(text, f"at.{name}")))
+    missing = [interface.name for interface in known.interfaces if interface.place is None]
+    if missing:
+        hint = f"say where it runs: at: {{{missing[0]}: switch:port}}"
+        raise Invalid(Problem("at", f"node {known.ref} has no place for {', '.join(missing)}", hint))
+    work.draft.put(replace(known, running=True))
+
+
+def stop(work: Work, tenant: str, node: str) -> None:
+    """Let a node run no more; its place and memberships stay."""
+    work.draft.put(replace(require_node(work, tenant, node), running=False))
+
+
+def apply(work: Work, intent: Intent) -> None:
+    """A whole intent, in the order in which it is written. All its problems are collected before it is refused."""
+    found: list[Problem] = []
+    if intent.fabric is not None:
+        # What stands on a fabric that is wrong would only be misread: its problems alone are reported.
+        put_fabric(work, intent.fabric)
+    for name, tenant in intent.tenants.items():
+        try:
+            put_tenant(work, name)
+            _apply_tenant(work, name, tenant, found)
+        except Invalid as error:
+            found.extend(error.problems)
+    if found:
+        raise Invalid(found)
+
+
+def _apply_tenant(work: Work, name: str, spec: TenantSpec, found: list[Problem]) -> None:
+    for network, network_spec in spec.networks.items():
+        try:
+            put_network(work, name, network, network_spec)
+        except Invalid as error:
+            found.extend(error.problems)
+    for node, node_spec in spec.nodes.items():
+        try:
+            put_node(work, name, node, node_spec)
+        except Invalid as error:
+            found.extend(error.problems)
+
+
+# --- looking things up ----------------------------------------------------------------------------------------------
+
+
+def require_tenant(work: Work, name: str) -> Tenant:
+    """A tenant that must exist. Raises NotFound."""
+    tenant = work.draft.tenant(name)
+    if tenant is None:
+        raise NotFound(f"there is no tenant {name!r}; make it first")
+    return tenant
+
+
+def require_network(work: Work, tenant: str, name: str) -> Network:
+    """A network that must exist. Raises NotFound, naming those that do."""
+    require_tenant(work, tenant)
+    network = work.draft.network(f"{tenant}/{name}")
+    if network is None:
+        raise NotFound(
+            f"tenant {tenant} has no network {name!r} ({_one_of(n.name for n in work.draft.networks(tenant))})"
+        )
+    return network
+
+
+def require_node(work: Work, tenant: str, name: str) -> Node:
+    """A node that must exist. Raises NotFound, naming those that do."""
+    require_tenant(work, tenant)
+    node = work.draft.node(f"{tenant}/{name}")
+    if node is None:
+        raise NotFound(f"tenant {tenant} has no node {name!r} ({_one_of(n.name for n in work.draft.nodes(tenant))})")
+    return node
+
+
+def _choose_interface(node: Node, name: str | None) -> Interface:
+    if name is not None:
+        interface = node.interface(name)
+        if interface is None:
+            raise NotFound(_no_interface(node, name))
+        return interface
+    if len(node.interfaces) == 1:
+        return node.interfaces[0]
+    hint = _one_of(interface.name for interface in node.interfaces)
+    raise Invalid(Problem("interface", f"node {node.ref} has {len(node.interfaces)} interfaces", hint))
+
+
+def _no_interface(node: Node, name: str) -> str:
+    return f"node {node.ref} has no interface {name!r} ({_one_of(interface.name for interface in node.interfaces)})"
+
+
+def _replace_interface(work: Work, node: Node, new: Interface) -> Node:
+    interfaces = tuple(new if old.name == new.name else old for old in node.interfaces)
+    changed = replace(node, interfaces=interfaces)
+    work.draft.put(changed)
+    return changed
+
+
+def _one_of(names: Iterator[str]) -> str:
+    listed = sorted(names)
+    shown = ", ".join(listed[:8]) + (", ..." if len(listed) > 8 else "")
+    return f"one of {shown}" if listed else "it has none"

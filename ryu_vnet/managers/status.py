@@ -1,0 +1,250 @@
+"""How things stand: each switch, each network, the identifiers that rest, and the rows of a switch one by one.
+
+Values for people and programs to read, taken from a `System` without changing it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..compiler.pipeline import NETWORK_BITS, STAGE_BY_TABLE
+from ..compiler.rows import Origin, Subject
+from ..compiler.spread import spread
+from ..model.values import LABELS, Network, Place
+from ..openflow.rows import decode_row
+from .bridge import BridgeReport, refusals, warnings
+from .communication import Kind, difference
+from .explain import Meanings, Names
+from .system import System
+from .tables import known, require_switch, why
+
+LABEL_MASK = (1 << NETWORK_BITS) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A switch that has not acknowledged something yet, and why."""
+
+    switch: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Something that a switch refused."""
+
+    what: str
+    origin: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How the database says that a bridge is set up. `unknown` says why that is not known, else None."""
+
+    unknown: str | None
+    refusals: list[str]
+    warnings: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class PortTrouble:
+    """A port that a link or a running node needs, and that is missing or down."""
+
+    port: str
+    trouble: str
+    needed_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchStatus:
+    """How one switch stands. `to_send` counts row and group messages that are still to be acknowledged."""
+
+    name: str
+    dpid: str
+    segment: str | None
+    state: str
+    realised: bool
+    why: str
+    trouble: str | None
+    pending_revisions: list[int]
+    rows: int
+    groups: int
+    to_send: int
+    rejected: list[Rejection]
+    settings: Settings
+    ports: list[PortTrouble]
+
+
+@dataclass(frozen=True, slots=True)
+class MemberStatus:
+    """An interface in a network."""
+
+    node: str
+    interface: str
+    at: str | None
+    running: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkStatus:
+    """A network as it is on the wire. `label` is None while it is in one segment, `tags` are by segment."""
+
+    tenant: str
+    name: str
+    tagged: bool
+    number: int
+    label: int | None
+    tags: dict[str, int]
+    segments: list[str]
+    members: list[MemberStatus]
+
+
+@dataclass(frozen=True, slots=True)
+class RestingStatus:
+    """An identifier that rests. `held_by` names the switches that may still have a rule for it."""
+
+    kind: str
+    segment: str | None
+    identifier: int
+    held_by: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class LinkStatus:
+    """A declared link, and what is wrong with its ends if it is down."""
+
+    kind: str
+    a: str
+    b: str
+    up: bool
+    why: str
+
+
+def pending(system: System, revision: int) -> list[Pending]:
+    """The switches on which a revision is not realised, each with the reason."""
+    return [Pending(name, why(system.switches[name])) for name in system.pending(revision)]
+
+
+# --- one switch -----------------------------------------------------------------------------------------------------
+
+
+def switch_status(system: System, name: str) -> SwitchStatus:
+    """How a switch stands. Raises NotFound."""
+    manager, switch = require_switch(system, name), system.fabric.switches[name]
+    table = system.tables[name]
+    report = system.reports.get(name, "not checked: the switch has not connected yet")
+    if isinstance(report, BridgeReport):
+        settings = Settings(None, [*refusals(report)], [*warnings(report, name, system.fabric)])
+    else:
+        settings = Settings(report, [], [])
+    return SwitchStatus(
+        name=name,
+        dpid=f"{switch.dpid:#x}",
+        segment=switch.segment,
+        state=manager.state.value,
+        realised=manager.in_step,
+        why=why(manager),
+        trouble=manager.trouble,
+        pending_revisions=sorted(revision for revision in manager.unacknowledged if revision),
+        rows=len(table.rows),
+        groups=len(table.groups),
+        to_send=len(difference(known(manager), manager.wanted)),
+        rejected=[*_rejections(system, name)],
+        settings=settings,
+        ports=[*_port_troubles(system, name)],
+    )
+
+
+def _rejections(system: System, name: str) -> Iterator[Rejection]:
+    names, table = Names(system.model, system.fabric), system.tables[name]
+    meanings = Meanings(names, name, system.ports.get(name, {}), table.groups)
+    for step, reason in system.switches[name].rejected.items():
+        verb = "removal of " if step.kind in (Kind.ROW_DELETE, Kind.GROUP_DELETE) else ""
+        if isinstance(step.key, int):
+            origin = names.origin(Origin(Subject.NETWORK, step.key & LABEL_MASK))
+            yield Rejection(f"{verb}group {step.key:#x}", origin, reason)
+        elif step.value:
+            row, _ = decode_row(step.key, step.value)
+            yield Rejection(f"{STAGE_BY_TABLE[row.table].name}: {meanings.row(row)}", names.origin(row.origin), reason)
+        else:
+            yield Rejection(f"{verb}a row of table {step.key[0]}", f"switch {name}", reason)
+
+
+def _port_troubles(system: System, name: str) -> Iterator[PortTrouble]:
+    ports = system.ports.get(name)
+    if ports is None:
+        return
+    needed = {
+        place.port: f"the {kind.value} link to {far}"
+        for place, (kind, far) in system.fabric.wires().items()
+        if place.switch == name
+    }
+    for node in system.model.nodes():
+        for interface in node.interfaces:
+            if node.running and interface.place is not None and interface.place.switch == name:
+                needed[interface.place.port] = f"node {node.ref}, interface {interface.name}"
+    for port, needed_by in sorted(needed.items()):
+        if port not in ports:
+            yield PortTrouble(port, "missing", needed_by)
+        elif not ports[port].up:
+            yield PortTrouble(port, "down", needed_by)
+
+
+# --- networks, links, identifiers -----------------------------------------------------------------------------------
+
+
+def network_status(system: System, network: Network) -> NetworkStatus:
+    """A network as it is on the wire."""
+    reach = spread(network, system.model, system.topology)
+    grants = ((segment, system.model.grant(segment, network.number)) for segment in sorted(system.fabric.segments))
+    members = [
+        MemberStatus(
+            member.node.ref,
+            member.interface.name,
+            str(member.interface.place) if member.interface.place else None,
+            member.node.running,
+        )
+        for member in system.model.members(network.ref)
+    ]
+    return NetworkStatus(
+        tenant=network.tenant,
+        name=network.name,
+        tagged=network.tagged,
+        number=network.number,
+        label=network.number if reach.labelled else None,
+        tags={segment: grant.tag for segment, grant in grants if grant is not None},
+        segments=sorted(reach.segments),
+        members=members,
+    )
+
+
+def link_statuses(system: System) -> list[LinkStatus]:
+    """The declared links, in their order, as the switches at both ends see them."""
+    found = []
+    for link in system.fabric.links:
+        ends = [f"{end} is {trouble}" for end in (link.a, link.b) if (trouble := _end_trouble(system, end))]
+        found.append(LinkStatus(link.kind.value, str(link.a), str(link.b), not ends, ", ".join(ends)))
+    return found
+
+
+def _end_trouble(system: System, end: Place) -> str:
+    ports = system.ports.get(end.switch)
+    if ports is None:
+        return ""
+    state = ports.get(end.port)
+    return "missing" if state is None else "" if state.up else "down"
+
+
+def resting_statuses(system: System) -> list[RestingStatus]:
+    """The identifiers that may not be granted to another network yet."""
+    return [
+        RestingStatus(
+            kind="label" if resting.space == LABELS else "tag",
+            segment=None if resting.space == LABELS else resting.space.partition(":")[2],
+            identifier=resting.identifier,
+            held_by=system.holders(resting),
+        )
+        for resting in system.model.resting()
+    ]

@@ -1,0 +1,271 @@
+"""The System Manager: takes requests, owns the state, and hands each switch the table that follows from it.
+
+One writer. A request is tried on a draft, checked as a whole, granted its identifiers, put on disk, and only then
+compiled, handed out and answered. The answer's revision is realised once every switch that it concerns has
+acknowledged it.
+
+What it needs of the outside world (sending bytes, telling the time) comes in as two functions, so that it runs the
+same under a framework and in a test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from ..compiler.rows import SwitchTable
+from ..compiler.spread import spread
+from ..compiler.tables import compile_tables
+from ..errors import Invalid
+from ..fabric.declared import Fabric
+from ..fabric.documents import FABRIC_KEY, OBSERVED_PREFIX, fabric_document, fabric_from, ports_document, ports_from
+from ..fabric.observed import PortState, Topology
+from ..model.documents import from_document, to_document
+from ..model.state import Draft, Model
+from ..model.values import LABELS, Network, Node, Resting, key_of, tag_space
+from ..openflow.rows import encode_group, encode_row
+from ..openflow.wire import Version
+from ..store.interface import Store
+from .allocation import REST_SECONDS, Allocator, segments_with_trunks
+from .bridge import BridgeReport
+from .checks import draft_problems, span_problems
+from .communication import CommunicationManager, Contents, Effects
+from .requests import Work
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a request came to: the revision that holds what was asked for, and whether it changed anything."""
+
+    revision: int
+    changed: bool
+
+
+class System:
+    """The whole state of one controller. Public attributes are for reading; it changes by `request` and by the
+    events of switches and time."""
+
+    def __init__(self, store: Store, send: Callable[[str, list[bytes]], None], clock: Callable[[], float]) -> None:
+        self._store = store
+        self._send = send
+        self._clock = clock
+        self.model = Model()
+        self.fabric = Fabric()
+        self.ports: dict[str, dict[str, PortState]] = {}
+        self.topology = Topology(self.fabric, self.ports)
+        self.tables: dict[str, SwitchTable] = {}
+        self.switches: dict[str, CommunicationManager] = {}
+        self.reports: dict[str, BridgeReport | str] = {}
+        """What the database of each switch says of its bridge, or why that is not known."""
+        self.strangers: dict[int, str] = {}
+        """Switches that are connected and not declared: datapath identifier, and where they connect from."""
+        self.listeners: list[Callable[[], None]] = []
+        """Called after every change, and whenever a switch has acknowledged or refused something, came or went."""
+        self._let_go: dict[str, float] = {}
+        """For identifiers that rest, by key: since when no switch can have a rule for them any more."""
+        self._load()
+
+    @property
+    def revision(self) -> int:
+        """The last revision."""
+        return self._store.revision
+
+    def _load(self) -> None:
+        values = []
+        for document in self._store.list().documents:
+            if document.key == FABRIC_KEY:
+                self.fabric = fabric_from(document.value)
+            elif document.key.startswith(OBSERVED_PREFIX):
+                self.ports[document.key.removeprefix(OBSERVED_PREFIX)] = ports_from(document.value)
+            else:
+                values.append(from_document(document.key, document.value))
+        self.model = Model(values)
+        self._recompile(self.revision)
+        for manager in self.switches.values():
+            # What a switch acknowledged before a restart is not remembered: no revision is known to be realised.
+            manager.unacknowledged.insert(0, 0)
+
+    # --- requests ---------------------------------------------------------------------------------------------------
+
+    def request(self, edit: Callable[[Work], None]) -> Answer:
+        """Do what `edit` (of `requests`) does to a draft, wholly or not at all.
+
+            system.request(lambda work: requests.start(work, "red", "vm1.1", {}))
+
+        Raises what `edit` raises, Invalid, Exhausted or StoreError; then nothing has changed.
+        """
+        draft = Draft(self.model)
+        work = Work(draft, self.fabric, Allocator(draft, self.revision + 1))
+        edit(work)
+        self._check(work)
+        self._settle(work)
+        documents: dict[str, Json | None] = {
+            key: to_document(value) if value is not None else None for key, value in draft.changes.items()
+        }
+        if work.fabric != self.fabric:
+            documents[FABRIC_KEY] = fabric_document(work.fabric)
+            documents.update({OBSERVED_PREFIX + name: None for name in self.ports if _other(self, work, name)})
+        if not documents:
+            # A fabric that was declared anew is another object, even where it is the same.
+            touched = {*draft.touched, *([FABRIC_KEY] if work.fabric is not self.fabric else [])}
+            found = (self._store.get(key) for key in touched)
+            return Answer(max((document.revision for document in found if document), default=0), changed=False)
+        revision = self._store.commit(documents)
+        self.model.keep(draft.changes)
+        self.ports = {name: ports for name, ports in self.ports.items() if not _other(self, work, name)}
+        self.fabric = work.fabric
+        self._recompile(revision)
+        self._notify()
+        return Answer(revision, changed=True)
+
+    def pending(self, revision: int) -> list[str]:
+        """The switches on which a revision is not realised yet, by name."""
+        return [
+            name
+            for name, manager in sorted(self.switches.items())
+            if any(waiting <= revision for waiting in manager.unacknowledged)
+        ]
+
+    def _check(self, work: Work) -> None:
+        if work.fabric != self.fabric:
+            nodes, networks = work.draft.nodes(), [network.ref for network in work.draft.networks()]
+        else:
+            nodes = [value for value in work.draft.changes.values() if isinstance(value, Node)]
+            networks = sorted(_networks_of(nodes))
+        found = [*draft_problems(work.draft, work.fabric, nodes)]
+        found = found or [*span_problems(work.draft, work.fabric, networks)]
+        if found:
+            raise Invalid(found)
+
+    def _settle(self, work: Work) -> None:
+        """Grant the tags that are needed now, and let those rest that no longer are."""
+        draft = work.draft
+        before = [self.model.get(key) for key in draft.changes]
+        if work.fabric != self.fabric:
+            concerned = {network.ref for network in draft.networks()}
+        else:
+            concerned = _networks_of(value for value in (*before, *draft.changes.values()) if isinstance(value, Node))
+        segments = {*work.fabric.segments, *self.fabric.segments}
+        with_tags = segments_with_trunks(work.fabric)
+        topology = Topology(work.fabric, {})
+        for old in before:
+            if isinstance(old, Network) and draft.network(old.ref) is None:
+                work.allocator.settle_tags(old, set(), segments)
+        remaining = [network for network in (draft.network(ref) for ref in concerned) if network is not None]
+        for network in sorted(remaining, key=lambda network: network.number):
+            needed = set(spread(network, draft, topology).segments) & with_tags
+            work.allocator.settle_tags(network, needed, segments)
+
+    # --- handing out ------------------------------------------------------------------------------------------------
+
+    def _recompile(self, revision: int) -> None:
+        """Compile, and let each switch whose table is another now have it."""
+        self.topology = Topology(self.fabric, self.ports)
+        self.tables = compile_tables(self.model, self.topology)
+        for name in sorted(set(self.switches) - set(self.tables)):
+            # A switch that leaves the fabric is emptied if it is there; from then on it is a stranger.
+            self.effect(name, self.switches[name].want(Contents(), revision))
+            del self.switches[name]
+        for name, table in self.tables.items():
+            contents = _contents(table)
+            manager = self.switches.get(name)
+            if manager is None:
+                manager = self.switches[name] = CommunicationManager(name)
+            elif manager.wanted == contents:
+                continue
+            self.effect(name, manager.want(contents, revision))
+
+    def effect(self, name: str, effects: Effects) -> None:
+        """Carry out what an event of a switch leads to."""
+        if effects.send:
+            self._send(name, effects.send)
+        if effects.ports is not None and effects.ports != self.ports.get(name) and name in self.fabric.switches:
+            revision = self._store.commit({OBSERVED_PREFIX + name: ports_document(effects.ports)})
+            self.ports[name] = effects.ports
+            self._recompile(revision)
+        if effects.progress or effects.looked:
+            self._notify()
+
+    def _notify(self) -> None:
+        for listener in self.listeners:
+            listener()
+
+    # --- events -----------------------------------------------------------------------------------------------------
+
+    def switch_of(self, dpid: int) -> str | None:
+        """The name of the declared switch that has a datapath identifier."""
+        return next((name for name, switch in sorted(self.fabric.switches.items()) if switch.dpid == dpid), None)
+
+    def switch_connected(self, name: str, version: Version) -> None:
+        """A switch is there, and may be programmed."""
+        self.effect(name, self.switches[name].connected(version))
+
+    def switch_refused(self, name: str, reason: str) -> None:
+        """A switch is there, and must not be programmed as it is set up."""
+        self.effect(name, self.switches[name].refuse(reason))
+
+    def switch_message(self, name: str, message: bytes) -> None:
+        """A switch said something. Raises WireError where it is broken."""
+        if name in self.switches:
+            self.effect(name, self.switches[name].received(message))
+
+    def switch_disconnected(self, name: str) -> None:
+        """A switch is gone."""
+        if name in self.switches:
+            self.effect(name, self.switches[name].disconnected(self.revision))
+
+    def look(self, name: str) -> None:
+        """Ask a switch what it has; `switches[name].counts` is renewed when listeners are called."""
+        self.effect(name, self.switches[name].look())
+
+    def tick(self) -> None:
+        """To be called about once a second: identifiers that have rested are free again."""
+        rested: dict[str, Json | None] = {}
+        now = self._clock()
+        for resting in self.model.resting():
+            key = key_of(resting)
+            if self.holders(resting):
+                continue
+            if now - self._let_go.setdefault(key, now) >= REST_SECONDS:
+                rested[key] = None
+        if rested:
+            self._store.commit(rested)
+            self.model.keep(dict.fromkeys(rested))
+        self._let_go = {key: since for key, since in self._let_go.items() if self.model.get(key) is not None}
+
+    def retry(self) -> None:
+        """To be called every few seconds: rows that a switch refused are tried again."""
+        for name, manager in sorted(self.switches.items()):
+            self.effect(name, manager.retry())
+
+    def holders(self, resting: Resting) -> list[str]:
+        """The switches that may still have a rule for an identifier that rests, by name.
+
+        Any switch of the segment (for a label, of the fabric) that has not shown since then that it has exactly
+        what it is to have. Which rules a switch held before it went away is not remembered, on purpose.
+        """
+        return [
+            name
+            for name, manager in sorted(self.switches.items())
+            if resting.space in (LABELS, tag_space(self.fabric.switches[name].segment or ""))
+            and not manager.holds(resting.revision)
+        ]
+
+
+def _networks_of(nodes: Iterable[Node]) -> set[str]:
+    refs = (node.network_of(interface) for node in nodes for interface in node.interfaces)
+    return {ref for ref in refs if ref is not None}
+
+
+def _other(system: System, work: Work, name: str) -> bool:
+    """Whether a switch is no longer there, or is another bridge under the same name."""
+    old, new = system.fabric.switches.get(name), work.fabric.switches.get(name)
+    return new is None or old is None or old.number != new.number
+
+
+def _contents(table: SwitchTable) -> Contents:
+    rows = dict(encode_row(row) for row in table.rows.values())
+    return Contents(rows, {number: encode_group(group) for number, group in table.groups.items()})

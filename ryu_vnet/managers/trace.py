@@ -1,0 +1,312 @@
+"""What becomes of one frame between two nodes, told in names: every hop, every table, every link.
+
+The tables are those that the switches are to hold; a hop says how its switch stands, since one that is away may hold
+older ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+from ..compiler.pipeline import ADJACENCY_REG, INTERFACE_REG, NETWORK_REG, REGISTERS
+from ..errors import Invalid, NotFound, Problem
+from ..fabric.declared import LinkKind
+from ..model.names import Prefix, format_mac, parse_mac
+from ..model.state import Member
+from ..model.values import Place
+from ..verify import frames
+from ..verify.packet import Packet
+from ..verify.simulate import Simulator, SwitchPort
+from ..verify.text import packet_text
+from ..verify.trace import Crossing, Delivery, Drop, Step, Trace
+from .explain import Meanings, Names
+from .route import Arrival, Ending, Hop, LinkPassed, Route, TableHit
+from .system import System
+
+KINDS = ("icmp", "ipv6", "arp", "broadcast", "ethertype")
+"""An ICMP echo over IPv4 or IPv6, an ARP request, a broadcast and a unicast of an EtherType of its own."""
+EXPERIMENTAL = 0x88B5
+"""EtherType for local experiments (IEEE 802, 9.2.4): it stands for whatever is not IP or ARP."""
+
+_Part = TypeVar("_Part")
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """Where the frame is to go: an interface, an address that may be nobody's, or everybody."""
+
+    text: str
+    mac: int
+    member: Member | None
+
+
+def trace(system: System, source: str, target: str | None, kind: str | None) -> Route:
+    """Follow one frame from `tenant/node[:interface]` to another, to a MAC address, or (None) to everybody.
+
+    Raises Invalid and NotFound.
+    """
+    if kind is not None and kind not in KINDS:
+        raise Invalid(Problem("kind", f"{kind!r} is not a kind of frame", f"one of {', '.join(KINDS)}"))
+    sender = _member(system, source, "from")
+    aim = _target(system, target, kind)
+    chosen = kind or _usual_kind(sender, aim)
+    frame = _frame(sender, aim, chosen)
+    return _Follower(system).follow(sender, aim, chosen, frame)
+
+
+# --- who and what ---------------------------------------------------------------------------------------------------
+
+
+def _member(system: System, text: str, where: str) -> Member:
+    ref, _, name = text.partition(":")
+    if ref.count("/") != 1:
+        raise Invalid(Problem(where, f"{text!r} is not a node", "tenant/node or tenant/node:interface: red/vm1.1:eth0"))
+    node = system.model.node(ref)
+    if node is None:
+        listed = ", ".join(other.ref for other in system.model.nodes(ref.partition("/")[0])[:8])
+        raise NotFound(f"there is no node {ref!r} ({f'one of {listed}' if listed else 'its tenant has none'})")
+    names = [interface.name for interface in node.interfaces]
+    if not name and len(names) > 1:
+        raise Invalid(Problem(where, f"node {ref} has {len(names)} interfaces", f"{ref}:{names[0]}"))
+    interface = node.interface(name or (names[0] if names else ""))
+    if interface is None:
+        raise NotFound(f"node {ref} has no interface {name!r} ({', '.join(names) or 'it has none'})")
+    return Member(node, interface)
+
+
+def _target(system: System, text: str | None, kind: str | None) -> _Target:
+    if text is None:
+        if kind != "broadcast":
+            raise Invalid(Problem("to", "nobody is named", "tenant/node, a MAC address, or kind broadcast"))
+        return _Target("everybody", frames.BROADCAST, None)
+    if "/" in text:
+        member = _member(system, text, "to")
+        return _Target(str(member), member.interface.mac, member)
+    return _Target(text, parse_mac(text, "to"), None)
+
+
+def _usual_kind(sender: Member, aim: _Target) -> str:
+    for kind, version in (("icmp", 4), ("ipv6", 6)):
+        if _address(sender, version) and aim.member and _address(aim.member, version):
+            return kind
+    return "ethertype"
+
+
+def _address(member: Member, version: int) -> Prefix | None:
+    return next((prefix for prefix in member.interface.ips if prefix.version == version), None)
+
+
+def _frame(sender: Member, aim: _Target, kind: str) -> Packet:
+    mac = sender.interface.mac
+    if kind == "broadcast":
+        return frames.raw(frames.Link(mac, frames.BROADCAST), EXPERIMENTAL)
+    link = frames.Link(mac, aim.mac)
+    if kind == "ethertype":
+        return frames.raw(link, EXPERIMENTAL)
+    if aim.member is None:
+        hint = "name a node as target, or use kind ethertype"
+        raise Invalid(Problem("kind", f"the IP address behind {aim.text} is not known", hint))
+    version = 6 if kind == "ipv6" else 4
+    source, destination = _one_address(sender, version), _one_address(aim.member, version)
+    match kind:
+        case "arp":
+            return frames.arp_request(mac, source, destination)
+        case "ipv6":
+            return frames.ipv6_echo(link, source, destination)
+        case _:
+            return frames.ipv4_echo(link, source, destination)
+
+
+def _one_address(member: Member, version: int) -> str:
+    prefix = _address(member, version)
+    if prefix is None:
+        hint = "use kind ethertype, or give it one"
+        raise Invalid(Problem("kind", f"{member} has no IPv{version} address", hint))
+    first_host = 1 if prefix.num_addresses > 2 else 0
+    return str(prefix[first_host])
+
+
+# --- the way --------------------------------------------------------------------------------------------------------
+
+
+class _Follower:
+    """Runs the simulator over a system's tables, and puts names to what it says."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._names = Names(system.model, system.fabric)
+        self._wires = system.fabric.wires()
+        self._meanings: dict[str, Meanings] = {}
+
+    def follow(self, sender: Member, aim: _Target, kind: str, frame: Packet) -> Route:
+        place, notes = sender.interface.place, []
+        for member in (sender, *([aim.member] if aim.member else [])):
+            if not member.node.running:
+                notes.append(f"{member.node.ref} is not running")
+        number = self._system.topology.port_number(place) if place else None
+        if place is None or number is None:
+            verdict = f"{sender} has no switch port"
+            if place is not None:
+                verdict = f"the port {place} of {sender} is not there: its switch has not reported it"
+            return Route(str(sender), aim.text, kind, packet_text(frame), False, verdict, notes, [])
+        found = Simulator(self._system.tables, self._numbered_wires()).inject(place.switch, number, frame)
+        hops = self._hops(found)
+        arrivals = [arrival for hop in hops for arrival in hop.arrivals]
+        if aim.member is not None:
+            delivered = any(arrival.to == str(aim.member) for arrival in arrivals)
+        else:
+            delivered = bool(arrivals)
+        verdict = _verdict(hops, aim, delivered)
+        notes += [f"{anomaly.switch}: {anomaly.reason}" for anomaly in found.anomalies]
+        return Route(str(sender), aim.text, kind, packet_text(frame), delivered, verdict, notes, hops)
+
+    def _numbered_wires(self) -> dict[SwitchPort, SwitchPort]:
+        numbered = {}
+        for near, (_, far) in self._wires.items():
+            a, b = self._system.topology.port_number(near), self._system.topology.port_number(far)
+            if a is not None and b is not None:
+                numbered[near.switch, a] = far.switch, b
+        return numbered
+
+    def _hops(self, found: Trace) -> list[Hop]:
+        """The visits of the frame, in the simulator's order: breadth first, so the n-th crossing leads to the
+        visit after the n-th."""
+        visits: list[list[Step]] = []
+        for step in found.steps:
+            if step.table == 0 and step.depth == 0:
+                visits.append([])
+            visits[-1].append(step)
+        ports = [found.port, *(crossing.to_port for crossing in found.crossings)]
+        crossings = [(crossing.from_switch, crossing) for crossing in found.crossings]
+        deliveries = [(delivery.switch, delivery) for delivery in found.deliveries]
+        drops = [(drop.switch, drop) for drop in found.drops]
+        hops = []
+        for steps, port in zip(visits, ports, strict=False):
+            switch = steps[0].switch
+            arrivals, lost = self._arrivals(_take(deliveries, switch))
+            hops.append(
+                Hop(
+                    switch=switch,
+                    segment=self._system.fabric.switches[switch].segment,
+                    state=self._system.switches[switch].state.value,
+                    port=self._port(switch, port),
+                    tables=[self._table_hit(step) for step in steps],
+                    links=[self._link(crossing) for crossing in _take(crossings, switch)],
+                    arrivals=arrivals,
+                    drops=lost + self._endings(steps, _take(drops, switch)),
+                )
+            )
+        return hops
+
+    def _table_hit(self, step: Step) -> TableHit:
+        did = [self._named(word) for word in step.happened]
+        if step.row is None:
+            return TableHit(step.stage, step.depth, None, f"no row matches: {self._missed(step)}", None, did)
+        meaning = self._meaning(step.switch).row(step.row)
+        return TableHit(step.stage, step.depth, step.row.priority, meaning, self._names.origin(step.row.origin), did)
+
+    def _named(self, happened: str) -> str:
+        """What an action did, with the name of an adjacency in place of its number."""
+        name, _, value = happened.partition("=")
+        if name != ADJACENCY_REG.name:
+            return happened
+        return f"{name}={self._names.adjacency(int(value, 0))}"
+
+    def _missed(self, step: Step) -> str:
+        """What a lookup that found nothing was for."""
+        values = dict(zip((register.name for register in REGISTERS), step.registers, strict=True))
+        network = self._names.network(values[NETWORK_REG.name])
+        match step.stage:
+            case "PORT":
+                return "no link and no running node is on this port"
+            case "SOURCE":
+                return "no interface on this port may send such a frame"
+            case "NETWORK":
+                return f"{self._names.interface(values[INTERFACE_REG.name])} is in no network"
+            case "TAG":
+                return "no network has this tag here, or the frame has none"
+            case "LABEL":
+                return "no edge has this transport label, or the frame has none"
+            case "SERVICE":
+                return "no network here has this service label"
+            case "FORWARD":
+                return f"nobody in {network} that this switch has to know is {format_mac(step.packet.eth_dst)}"
+            case "EGRESS":
+                return f"there is no way to {self._names.adjacency(values[ADJACENCY_REG.name])}"
+            case _:
+                return "the table is empty"
+
+    def _endings(self, steps: list[Step], drops: list[Drop]) -> list[Ending]:
+        missed = [step for step in steps if step.row is None]
+        endings = []
+        for drop in drops:
+            step = next((step for step in missed if step.stage == drop.stage), None)
+            if step is not None and drop.reason.startswith("no row"):
+                missed.remove(step)
+                endings.append(Ending(drop.stage, self._missed(step)))
+            else:
+                endings.append(Ending(drop.stage, drop.reason))
+        return endings
+
+    def _link(self, crossing: Crossing) -> LinkPassed:
+        from_port = self._place(crossing.from_switch, crossing.from_port)
+        kind = self._wires[from_port][0]
+        tag, labels = crossing.frame.tags[0].vid if crossing.frame.tags else None, [x.label for x in crossing.labels]
+        if kind is LinkKind.TRUNK:
+            segment = self._system.fabric.switches[crossing.from_switch].segment
+            carries = f"tag {tag} is {self._network_of_tag(segment or '', tag or 0)} in segment {segment}"
+        else:
+            parts = [f"label {label} leads to edge {self._names.edge_of_label(label)}" for label in labels[:1]]
+            parts += [f"label {label} is {self._names.network(label)}" for label in labels[1:2]]
+            carries = ", ".join(parts)
+        to_port = self._place(crossing.to_switch, crossing.to_port)
+        text = packet_text(crossing.frame)
+        return LinkPassed(kind.value, str(from_port), str(to_port), tag, labels, carries, text)
+
+    def _network_of_tag(self, segment: str, tag: int) -> str:
+        numbers = (grant.network for grant in self._system.model.grants(segment) if grant.tag == tag)
+        return next((self._names.network(number) for number in numbers), "no network")
+
+    def _arrivals(self, deliveries: list[Delivery]) -> tuple[list[Arrival], list[Ending]]:
+        """What reached a node, and what left by a link whose other end no switch has reported yet."""
+        arrivals, lost = [], []
+        for delivery in deliveries:
+            place = self._place(delivery.switch, delivery.port)
+            if place in self._wires:
+                lost.append(Ending("EGRESS", f"{place} leads to {self._wires[place][1]}, which is not there yet"))
+                continue
+            member = self._system.model.at(place)
+            arrivals.append(Arrival(str(place), str(member) if member else "nobody", packet_text(delivery.frame)))
+        return arrivals, lost
+
+    def _place(self, switch: str, number: int) -> Place:
+        ports = self._system.ports.get(switch, {})
+        return Place(switch, next((name for name, state in ports.items() if state.number == number), str(number)))
+
+    def _port(self, switch: str, number: int) -> str:
+        return f"{self._place(switch, number).port} ({number})"
+
+    def _meaning(self, switch: str) -> Meanings:
+        if switch not in self._meanings:
+            ports, groups = self._system.ports.get(switch, {}), self._system.tables[switch].groups
+            self._meanings[switch] = Meanings(self._names, switch, ports, groups)
+        return self._meanings[switch]
+
+
+def _take(parts: list[tuple[str, _Part]], switch: str) -> list[_Part]:
+    """Take from the front of a list what belongs to one switch."""
+    taken = []
+    while parts and parts[0][0] == switch:
+        taken.append(parts.pop(0)[1])
+    return taken
+
+
+def _verdict(hops: list[Hop], aim: _Target, delivered: bool) -> str:
+    received = sorted({arrival.to for hop in hops for arrival in hop.arrivals})
+    if delivered:
+        return f"delivered to {', '.join(received)}"
+    reasons = [f"{hop.switch} in {drop.stage}: {drop.reason}" for hop in hops for drop in hop.drops]
+    if received:
+        reasons.insert(0, f"it came to {', '.join(received)}")
+    return f"not delivered to {aim.text}; " + ("; ".join(dict.fromkeys(reasons)) or "no copy of it was made")

@@ -1,0 +1,73 @@
+"""Values to JSON documents and back, for the store.
+
+The kind of a document is the part of its key before the first slash.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from ..errors import StoreError
+from .names import format_mac, format_prefix, parse_mac, parse_prefix
+from .values import Counters, Interface, Network, Node, Place, Resting, TagGrant, Tenant, Value
+
+Json = dict[str, Any]
+
+
+def to_document(value: Value) -> Json:
+    """A value as a JSON object."""
+    if isinstance(value, Node):
+        return {
+            "tenant": value.tenant,
+            "name": value.name,
+            "running": value.running,
+            "interfaces": [_interface_document(interface) for interface in value.interfaces],
+        }
+    return asdict(value)
+
+
+def _interface_document(interface: Interface) -> Json:
+    place = interface.place
+    return {
+        "name": interface.name,
+        "number": interface.number,
+        "mac": format_mac(interface.mac),
+        "ips": [format_prefix(prefix) for prefix in interface.ips],
+        "place": [place.switch, place.port] if place else None,
+        "network": interface.network,
+    }
+
+
+def from_document(key: str, document: Json) -> Value:
+    """The value that was stored under a key. Raises StoreError where it is none of ours."""
+    kind = key.partition("/")[0]
+    try:
+        match kind:
+            case "tenant":
+                return Tenant(**document)
+            case "network":
+                return Network(**document)
+            case "node":
+                interfaces = tuple(_interface(part) for part in document["interfaces"])
+                return Node(document["tenant"], document["name"], document["running"], interfaces)
+            case "grant":
+                return TagGrant(**document)
+            case "resting":
+                return Resting(**document)
+            case "counters":
+                return Counters(**document)
+    except (KeyError, TypeError, ValueError) as error:
+        raise StoreError(f"document {key} cannot be read: {error!r}") from error
+    raise StoreError(f"document {key} is of no kind that this version knows")
+
+
+def _interface(document: Json) -> Interface:
+    return Interface(
+        document["name"],
+        document["number"],
+        parse_mac(document["mac"]),
+        tuple(parse_prefix(text) for text in document["ips"]),
+        Place(*document["place"]) if document["place"] else None,
+        document["network"],
+    )

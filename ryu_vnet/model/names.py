@@ -1,0 +1,73 @@
+"""Names and addresses, checked where they are made."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_network
+from typing import TypeAlias
+
+from ..errors import Invalid, Problem
+
+Prefix: TypeAlias = IPv4Network | IPv6Network
+"""One address (a /32 or /128) or a whole prefix that an interface may send from."""
+
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
+_NAME = re.compile(NAME)
+_MAC = re.compile(r"[0-9a-fA-F]{2}(?:[:-][0-9a-fA-F]{2}){5}")
+PORT_LENGTH = 15
+"""Longest name of a network device: IFNAMSIZ of Linux less the closing NUL."""
+
+
+def check_name(text: str, where: str) -> str:
+    """A name of a tenant, network, node, interface, switch or segment. Raises Invalid."""
+    if not _NAME.fullmatch(text):
+        hint = "a letter or digit, then up to 62 letters, digits, '.', '_' or '-'"
+        raise Invalid(Problem(where, f"{text!r} is not a name", hint))
+    return text
+
+
+def check_port(text: str, where: str) -> str:
+    """The name of a switch port, which is that of a network device. Raises Invalid."""
+    if not 0 < len(text) <= PORT_LENGTH or re.search(r"[\s/:]", text):
+        hint = f"the name of a network device: 1 to {PORT_LENGTH} characters, no space, '/' or ':'"
+        raise Invalid(Problem(where, f"{text!r} is not a port name", hint))
+    return text
+
+
+def parse_mac(text: str, where: str = "mac") -> int:
+    """A unicast MAC address as a 48-bit number. Raises Invalid for other text, a group address, or zero."""
+    if not _MAC.fullmatch(text):
+        raise Invalid(Problem(where, f"{text!r} is not a MAC address", "six pairs of hex digits: 02:00:00:00:01:01"))
+    value = int(re.sub("[:-]", "", text), 16)
+    if value >> 40 & 1:
+        raise Invalid(Problem(where, f"{text} is a group address", "a node's MAC has an even first byte"))
+    if not value:
+        raise Invalid(Problem(where, f"{text} is not an address", "any unicast MAC but zero"))
+    return value
+
+
+def format_mac(value: int) -> str:
+    """A 48-bit number as a MAC address: 02:00:00:00:01:01."""
+    return ":".join(f"{byte:02x}" for byte in value.to_bytes(6, "big"))
+
+
+def parse_prefix(text: str, where: str = "ips") -> Prefix:
+    """An IPv4 or IPv6 address, or a prefix of either. Raises Invalid, also for a group address."""
+    try:
+        prefix = ip_network(text)
+    except ValueError as error:
+        raise Invalid(Problem(where, f"{text!r}: {error}", "an address or prefix: 10.0.0.11, fd00::/64")) from None
+    if prefix.prefixlen and (prefix.is_multicast or prefix.prefixlen == prefix.max_prefixlen and not int(prefix[0])):
+        raise Invalid(Problem(where, f"{text} cannot be a source address", "a unicast address"))
+    return prefix
+
+
+def format_prefix(prefix: Prefix) -> str:
+    """As `parse_prefix` reads it; a single address without its length."""
+    return str(prefix.network_address) if prefix.prefixlen == prefix.max_prefixlen else str(prefix)
+
+
+def link_local(mac: int) -> IPv6Network:
+    """The IPv6 link-local address that a node forms from its MAC (RFC 4291, appendix A: modified EUI-64)."""
+    identifier = (mac >> 24 ^ 0x02_0000) << 40 | 0xFFFE << 24 | mac & 0xFFFFFF
+    return IPv6Network((IPv6Address(0xFE80 << 112 | identifier), 128))

@@ -1,0 +1,225 @@
+"""The model: all values by key, and a draft of it on which a request is tried before it is kept.
+
+A draft sees the model with its own changes on top and costs what it changes, not what there is. When the store has
+the changes, `Model.keep` takes them over; a refused draft is simply dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias, TypeVar
+
+from .names import format_mac
+from .values import Counters, Interface, Network, Node, Place, Resting, TagGrant, Tenant, Value, key_of
+
+Claim: TypeAlias = tuple[str, ...]
+"""Something that only one interface may have: ("port", switch, port) or ("mac", network, address)."""
+
+V = TypeVar("V", bound=Value)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An interface together with the node that it belongs to."""
+
+    node: Node
+    interface: Interface
+
+    def __str__(self) -> str:
+        return f"{self.node.ref} {self.interface.name}"
+
+
+def claims(node: Node) -> Iterator[tuple[Claim, Interface]]:
+    """What the interfaces of a node claim for themselves alone."""
+    for interface in node.interfaces:
+        if interface.place is not None:
+            yield ("port", interface.place.switch, interface.place.port), interface
+        network = node.network_of(interface)
+        if network is not None:
+            yield ("mac", network, format_mac(interface.mac)), interface
+
+
+class _Values:
+    """Values by key, with an index of members and of claims."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Value] = {}
+        self.claimants: dict[Claim, set[str]] = {}
+        self.members: dict[str, set[str]] = {}
+
+    def put(self, key: str, value: Value | None) -> None:
+        old = self.values.pop(key, None)
+        if isinstance(old, Node):
+            self._index(old, key, add=False)
+        if value is not None:
+            self.values[key] = value
+            if isinstance(value, Node):
+                self._index(value, key, add=True)
+
+    def _index(self, node: Node, key: str, *, add: bool) -> None:
+        for claim, _ in claims(node):
+            _change(self.claimants, claim, key, add=add)
+        for interface in node.interfaces:
+            network = node.network_of(interface)
+            if network is not None:
+                _change(self.members, network, key, add=add)
+
+
+K = TypeVar("K")
+
+
+def _change(index: dict[K, set[str]], where: K, key: str, *, add: bool) -> None:
+    entry = index.setdefault(where, set())
+    if add:
+        entry.add(key)
+    else:
+        entry.discard(key)
+        if not entry:
+            del index[where]
+
+
+class Model:
+    """Everything that was asked for and granted. Read it through the methods; it changes by `keep` alone."""
+
+    def __init__(self, values: Iterable[Value] = ()) -> None:
+        self._all = _Values()
+        for value in values:
+            self._all.put(key_of(value), value)
+
+    def keep(self, changes: dict[str, Value | None]) -> None:
+        """Take over the changes of a draft."""
+        for key, value in changes.items():
+            self._all.put(key, value)
+
+    # What drafts override.
+
+    def get(self, key: str) -> Value | None:
+        """The value under a key."""
+        return self._all.values.get(key)
+
+    def keys(self, prefix: str) -> list[str]:
+        """All keys that start so, sorted."""
+        return sorted(key for key in self._all.values if key.startswith(prefix))
+
+    def claimants(self, claim: Claim) -> set[str]:
+        """The keys of the nodes that claim something."""
+        return self._all.claimants.get(claim, set())
+
+    def member_nodes(self, network: str) -> set[str]:
+        """The keys of the nodes that have an interface in a network, by its reference."""
+        return self._all.members.get(network, set())
+
+    # The rest is the same for both.
+
+    def _typed(self, key: str, kind: type[V]) -> V | None:
+        value = self.get(key)
+        return value if isinstance(value, kind) else None
+
+    def _every(self, prefix: str, kind: type[V]) -> list[V]:
+        found = (self.get(key) for key in self.keys(prefix))
+        return [value for value in found if isinstance(value, kind)]
+
+    def tenant(self, name: str) -> Tenant | None:
+        """A tenant by name."""
+        return self._typed(f"tenant/{name}", Tenant)
+
+    def network(self, ref: str) -> Network | None:
+        """A network by reference."""
+        return self._typed(f"network/{ref}", Network)
+
+    def node(self, ref: str) -> Node | None:
+        """A node by reference."""
+        return self._typed(f"node/{ref}", Node)
+
+    def tenants(self) -> list[Tenant]:
+        """All tenants, by name."""
+        return self._every("tenant/", Tenant)
+
+    def networks(self, tenant: str | None = None) -> list[Network]:
+        """All networks, or those of a tenant, by reference."""
+        return self._every(f"network/{tenant}/" if tenant else "network/", Network)
+
+    def nodes(self, tenant: str | None = None) -> list[Node]:
+        """All nodes, or those of a tenant, by reference."""
+        return self._every(f"node/{tenant}/" if tenant else "node/", Node)
+
+    def grant(self, segment: str, network: int) -> TagGrant | None:
+        """The tag of a network, by number, in a segment."""
+        return self._typed(f"grant/{segment}/{network:07d}", TagGrant)
+
+    def grants(self, segment: str | None = None) -> list[TagGrant]:
+        """All tags, or those of a segment, by segment and network number."""
+        return self._every(f"grant/{segment}/" if segment else "grant/", TagGrant)
+
+    def resting(self, space: str | None = None) -> list[Resting]:
+        """All identifiers that rest, or those of a space."""
+        return self._every(f"resting/{space}/" if space else "resting/", Resting)
+
+    def counters(self) -> Counters:
+        """The counters; all at their start in an empty model."""
+        return self._typed("counters", Counters) or Counters()
+
+    def members(self, network: str) -> list[Member]:
+        """The interfaces in a network, running or not, by node and name."""
+        nodes = (self._typed(key, Node) for key in sorted(self.member_nodes(network)))
+        return [
+            Member(node, interface)
+            for node in nodes
+            if node is not None
+            for interface in node.interfaces
+            if node.network_of(interface) == network
+        ]
+
+    def at(self, place: Place) -> Member | None:
+        """The interface on a switch port."""
+        for key in sorted(self.claimants(("port", place.switch, place.port))):
+            node = self._typed(key, Node)
+            for interface in node.interfaces if node else ():
+                if node is not None and interface.place == place:
+                    return Member(node, interface)
+        return None
+
+
+class Draft(Model):
+    """A model with changes on top that are not kept yet."""
+
+    def __init__(self, base: Model) -> None:
+        super().__init__()
+        self._base = base
+        self.changes: dict[str, Value | None] = {}
+        self.touched: set[str] = set()
+        """The keys that were put or deleted, whether or not that changed anything."""
+
+    def put(self, value: Value) -> None:
+        """Add or replace a value. What is the same already is no change."""
+        self._set(key_of(value), value)
+
+    def delete(self, value: Value) -> None:
+        """Remove a value."""
+        self._set(key_of(value), None)
+
+    def _set(self, key: str, value: Value | None) -> None:
+        self.touched.add(key)
+        if self._base.get(key) == value:
+            self.changes.pop(key, None)
+            self._all.put(key, None)
+        else:
+            self.changes[key] = value
+            self._all.put(key, value)
+
+    def get(self, key: str) -> Value | None:
+        return self.changes[key] if key in self.changes else self._base.get(key)
+
+    def keys(self, prefix: str) -> list[str]:
+        kept = {key for key in self._base.keys(prefix) if key not in self.changes}
+        return sorted(kept | {key for key, value in self.changes.items() if value and key.startswith(prefix)})
+
+    def claimants(self, claim: Claim) -> set[str]:
+        return self._all.claimants.get(claim, set()) | self._unchanged(self._base.claimants(claim))
+
+    def member_nodes(self, network: str) -> set[str]:
+        return self._all.members.get(network, set()) | self._unchanged(self._base.member_nodes(network))
+
+    def _unchanged(self, keys: set[str]) -> set[str]:
+        return {key for key in keys if key not in self.changes}

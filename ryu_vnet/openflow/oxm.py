@@ -1,0 +1,179 @@
+"""Matches and single fields as OXM, the OpenFlow Extensible Match (1.3.5, 7.2.3.2).
+
+     0                   1                   2                   3
+     0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+    +-------------------------------+-------------+-+---------------+
+    |             class             |    field    |M|    length     |  then the value and, where M is 1, the mask
+    +-------------------------------+-------------+-+---------------+
+
+Class 0x8000 holds the fields of the specification, class 1 Open vSwitch's registers, class 0 what was in Open
+vSwitch before OXM (nicira-ext.h; ovs-fields(7)). `length` counts value and mask, in bytes.
+
+A match is `type` (16 bits, 1 = OXM), `length` (16 bits, without the padding), the fields, and zeros up to the next
+multiple of 8 bytes (7.2.3.1).
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from ..compiler.fields import FIELDS, Field
+from ..compiler.rows import FieldMatch, Match, match
+from ..errors import WireError
+from .wire import unpack
+
+_BASIC_CLASS = 0x8000
+_REGISTER_CLASS = 0x0001
+_OLD_CLASS = 0x0000
+_OLD_VLAN_TCI = 4
+
+_BASIC_NAMES = (
+    "in_port in_phy_port metadata eth_dst eth_src eth_type vlan_vid vlan_pcp ip_dscp ip_ecn ip_proto ipv4_src ipv4_dst "
+    "tcp_src tcp_dst udp_src udp_dst sctp_src sctp_dst icmpv4_type icmpv4_code arp_op arp_spa arp_tpa arp_sha arp_tha "
+    "ipv6_src ipv6_dst ipv6_flabel icmpv6_type icmpv6_code nd_target nd_sll nd_tll mpls_label mpls_tc mpls_bos "
+    "pbb_isid tunnel_id ipv6_exthdr unassigned pbb_uca tcp_flags actset_output packet_type"
+)
+_BASIC_FIELDS = tuple(_BASIC_NAMES.split())
+"""Field numbers of class 0x8000, counted from 0 (1.3.5 table 11, 1.4.1 table 15, 1.5.1 table 13); those that we do
+not use are here so that an error can name them."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Codec:
+    """How one field is written: its two headers, and the bytes of its value."""
+
+    field: Field
+    exact: bytes
+    masked: bytes
+    size: int
+
+
+_HEADER = struct.Struct("!HBB")
+_SIZES = (1, 2, 4, 6, 16)
+"""Bytes that a value may have: that of a narrower field stands in the low bits of the next of these."""
+_MATCH_HEAD = struct.Struct("!HH")
+_OXM_MATCH = 1
+
+
+def _codec(field: Field) -> _Codec:
+    if field.name in _BASIC_FIELDS:
+        oxm_class, number = _BASIC_CLASS, _BASIC_FIELDS.index(field.name)
+    elif field.name == "vlan_tci":
+        oxm_class, number = _OLD_CLASS, _OLD_VLAN_TCI
+    else:
+        oxm_class, number = _REGISTER_CLASS, int(field.name.removeprefix("reg"))
+    size = next(size for size in _SIZES if size * 8 >= field.bits)
+    exact = _HEADER.pack(oxm_class, number << 1, size)
+    masked = _HEADER.pack(oxm_class, number << 1 | 1, 2 * size)
+    return _Codec(field, exact, masked, size)
+
+
+_BY_NAME = {field.name: _codec(field) for field in FIELDS}
+_BY_HEADER = {codec.exact: codec for codec in _BY_NAME.values()}
+_BY_MASKED_HEADER = {codec.masked: codec for codec in _BY_NAME.values()}
+
+
+def field_header(field: Field) -> bytes:
+    """The 4-byte header that names a whole field, as actions quote it."""
+    return _BY_NAME[field.name].exact
+
+
+def field_of_header(header: bytes) -> Field:
+    """The field that a 4-byte header without mask names. Raises WireError, with its name, for one we do not use."""
+    codec = _BY_HEADER.get(header)
+    if codec is None:
+        raise WireError(f"field {_name(header)} is not one that rows use")
+    return codec.field
+
+
+def encode_field(field: Field, value: int) -> bytes:
+    """Header and value of one field, without padding."""
+    codec = _BY_NAME[field.name]
+    return codec.exact + value.to_bytes(codec.size, "big")
+
+
+def encode_match(conditions: Match) -> bytes:
+    """A match with its padding, fields in the order in which they stand in `conditions`.
+
+    The result is what a dump gives back, under two provisos that are the compiler's: fields have their prerequisites
+    (a switch refuses the match otherwise), and `packet_type` is never matched for Ethernet (a switch takes that for
+    granted, and leaves it out of the dump).
+    """
+    parts = []
+    for condition in conditions:
+        codec = _BY_NAME[condition.field.name]
+        if condition.mask is None:
+            parts.append(codec.exact + condition.value.to_bytes(codec.size, "big"))
+        else:
+            parts.append(codec.masked)
+            parts.append(condition.value.to_bytes(codec.size, "big"))
+            parts.append(condition.mask.to_bytes(codec.size, "big"))
+    fields = b"".join(parts)
+    length = _MATCH_HEAD.size + len(fields)
+    return _MATCH_HEAD.pack(_OXM_MATCH, length) + fields + bytes(-length % 8)
+
+
+def decode_match(data: bytes) -> Match:
+    """The match that stands in `data`, padding included; conditions come in canonical order.
+
+    Raises WireError where `data` is not one whole match, or uses a field that rows do not know.
+    """
+    kind, length = unpack(_MATCH_HEAD, data, 0, "match")
+    if kind != _OXM_MATCH or length < _MATCH_HEAD.size or len(data) != length + -length % 8:
+        raise WireError(f"match of type {kind} and length {length} in {len(data)} bytes; an OXM match fills them")
+    if data.count(0, length) != len(data) - length:
+        raise WireError(f"match is padded with {data[length:].hex()}, not with zeros")
+    conditions: dict[str, FieldMatch] = {}
+    at = _MATCH_HEAD.size
+    while at < length:
+        condition, at = _decode_condition(data[:length], at)
+        if condition.field.name in conditions:
+            raise WireError(f"match names {condition.field.name} twice")
+        conditions[condition.field.name] = condition
+    return match(*conditions.values())
+
+
+def decode_field(data: bytes) -> tuple[Field, int]:
+    """Field and value of one unmasked OXM that fills `data` but for zeros. Raises WireError where it does not."""
+    condition, end = _decode_condition(data, 0)
+    if condition.mask is not None or data.count(0, end) != len(data) - end:
+        raise WireError(f"{data.hex()} is not one unmasked field and zeros")
+    return condition.field, condition.value
+
+
+def _decode_condition(data: bytes, at: int) -> tuple[FieldMatch, int]:
+    """The condition at byte `at`, and where the next one starts."""
+    header = data[at : at + 4]
+    codec, is_masked = _BY_HEADER.get(header), False
+    if codec is None:
+        codec, is_masked = _BY_MASKED_HEADER.get(header), True
+    if codec is None:
+        raise WireError(f"field {_name(header)} is not one that rows use")
+    value_at = at + 4
+    end = value_at + codec.size * (2 if is_masked else 1)
+    if end > len(data):
+        raise WireError(f"field {codec.field.name} ends {end - len(data)} bytes too early")
+    value = int.from_bytes(data[value_at : value_at + codec.size], "big")
+    mask = int.from_bytes(data[value_at + codec.size : end], "big") if is_masked else None
+    if mask is not None and not 0 < mask <= codec.field.ones:
+        raise WireError(f"field {codec.field.name} has the mask {mask:#x} for {codec.field.bits} bits")
+    try:
+        return FieldMatch(codec.field, value, mask), end
+    except ValueError as error:
+        raise WireError(f"match on {error}") from error
+
+
+def _name(header: bytes) -> str:
+    """A header in words, for errors."""
+    if len(header) < _HEADER.size:
+        return f"cut short ({header.hex()})"
+    oxm_class, field_and_mask, length = _HEADER.unpack(header)
+    number = field_and_mask >> 1
+    if oxm_class == _BASIC_CLASS and number < len(_BASIC_FIELDS):
+        name = _BASIC_FIELDS[number]
+    elif oxm_class == _REGISTER_CLASS and number < 16:
+        name = f"reg{number}"
+    else:
+        name = f"number {number} of class {oxm_class:#06x}"
+    return f"{name} ({length} bytes{', masked' if field_and_mask & 1 else ''})"

@@ -1,0 +1,105 @@
+"""The language of requests: what an intent file, the web service and the Python client say.
+
+Shapes only; whether a request makes sense with what exists is the System Manager's to say. Unknown fields are
+refused everywhere, so that a misspelt one is not silently ignored.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+def _datapath_id(value: object) -> object:
+    """Datapath identifiers are written as people write them: 0xa, "0x00000000000000a1", 161."""
+    if isinstance(value, str):
+        try:
+            return int(value, 0 if value.lower().startswith("0x") else 16)
+        except ValueError:
+            raise ValueError(f"{value!r} is not a datapath identifier; write it as 0x1f or 16 hex digits") from None
+    return value
+
+
+class SwitchSpec(_Shape):
+    """An Open vSwitch bridge. Without a segment it is a core switch."""
+
+    dpid: Annotated[int, BeforeValidator(_datapath_id)] = Field(
+        description="Datapath identifier: a number, or hex digits as text", examples=["0x1"]
+    )
+    segment: str | None = Field(None, description="The segment (usually a rack) whose tags it uses", examples=["A"])
+    ovsdb: str | None = Field(
+        None, description="Where its database listens", examples=["unix:/run/openvswitch/db.sock", "ssl:10.0.0.1:6640"]
+    )
+
+
+class LinkSpec(_Shape):
+    """A cable between two switch ports, each `switch:port`."""
+
+    kind: Literal["trunk", "core"] = Field(description="trunk: inside a segment, tagged; core: labelled")
+    a: str = Field(examples=["host1:eth1"])
+    b: str = Field(examples=["edgeA:eth7"])
+
+
+class FabricSpec(_Shape):
+    """The physical network. It replaces what was declared before."""
+
+    mtu: int = Field(1500, ge=576, le=9216, description="MTU of the nodes, in bytes of IP")
+    switches: dict[str, SwitchSpec] = Field(default_factory=dict)
+    links: list[LinkSpec] = Field(default_factory=list)
+
+
+class NetworkSpec(_Shape):
+    """A private layer-2 broadcast domain."""
+
+    tagged: bool = Field(False, description="Whether its nodes may send 802.1Q tags of their own")
+
+
+class InterfaceSpec(_Shape):
+    """One vNIC or NIC of a node."""
+
+    mac: str = Field(examples=["02:00:00:00:01:01"])
+    ips: list[str] = Field(
+        default_factory=list,
+        description="Addresses or prefixes it may send from; none: its IP addresses are not checked, its MAC is",
+        examples=[["10.0.0.11", "fd00::11"]],
+    )
+    at: str | None = Field(None, description="The switch port it sits on", examples=["host1:vnet0"])
+    network: str | None = Field(None, description="The network of the same tenant that it is in", examples=["X"])
+
+
+class NodeSpec(_Shape):
+    """A virtual machine or a physical system."""
+
+    running: bool = False
+    interfaces: dict[str, InterfaceSpec] = Field(default_factory=dict)
+
+
+class TenantSpec(_Shape):
+    """A tenant, with the networks and nodes to make or change. Others it has stay as they are."""
+
+    networks: dict[str, NetworkSpec] = Field(default_factory=dict)
+    nodes: dict[str, NodeSpec] = Field(default_factory=dict)
+
+
+class Intent(_Shape):
+    """A whole intent: what a file of `vnet apply` holds."""
+
+    fabric: FabricSpec | None = None
+    tenants: dict[str, TenantSpec] = Field(default_factory=dict)
+
+
+class AttachSpec(_Shape):
+    """Which interface joins a network; may be left out where the node has only one."""
+
+    interface: str | None = None
+
+
+class StartSpec(_Shape):
+    """Where a node starts: the switch port of each interface, for those whose place is to be set or changed."""
+
+    at: dict[str, str] = Field(default_factory=dict, examples=[{"eth0": "host1:vnet0"}])

@@ -1,0 +1,75 @@
+"""The controller's own options, from the environment (`VNET_...`) and from a YAML file named by `VNET_CONFIG`.
+
+The environment wins. Fabric and intent are not options: they come through the API and live in the store.
+"""
+
+from __future__ import annotations
+
+import os
+from ipaddress import ip_address
+from pathlib import Path
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
+
+DEFAULT_API_PORT = 8080
+DEFAULT_OPENFLOW_PORT = 6653
+"""IANA's port for OpenFlow."""
+
+
+class Settings(BaseSettings):
+    """Options of the controller. Each is `VNET_` and its name in capitals in the environment."""
+
+    model_config = SettingsConfigDict(env_prefix="VNET_", extra="forbid")
+
+    store: Path = Field(Path("/var/lib/ryu-vnet/store.db"), description="The SQLite file that holds the state")
+    api_host: str = Field("127.0.0.1", description="Where the web service listens")
+    api_port: int = Field(DEFAULT_API_PORT, ge=0, le=65535)
+    api_token: SecretStr | None = Field(None, description="Bearer token that every request must carry")
+    api_cert: Path | None = Field(None, description="Certificate of the web service, PEM")
+    api_key: Path | None = Field(None, description="Its private key, PEM")
+    openflow_host: str = Field("127.0.0.1", description="Where switches connect to")
+    openflow_port: int = Field(DEFAULT_OPENFLOW_PORT, ge=1, le=65535)
+    openflow_cert: Path | None = Field(None, description="Certificate shown to switches, PEM; with it, TLS only")
+    openflow_key: Path | None = Field(None, description="Its private key, PEM")
+    openflow_ca: Path | None = Field(None, description="Authority that must have signed the switches' certificates")
+    ovsdb: str | None = Field(
+        None, description="Database of switches that name none: unix:/run/openvswitch/db.sock, ssl:10.0.0.1:6640"
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        file = os.environ.get("VNET_CONFIG")
+        if file is None:
+            return init_settings, env_settings
+        if not Path(file).is_file():
+            raise ValueError(f"VNET_CONFIG names {file}, which is not a file")
+        return init_settings, env_settings, YamlConfigSettingsSource(settings_cls, yaml_file=file)
+
+    @model_validator(mode="after")
+    def _check(self) -> Settings:
+        for name in ("api", "openflow"):
+            if (getattr(self, f"{name}_cert") is None) != (getattr(self, f"{name}_key") is None):
+                raise ValueError(f"{name}_cert and {name}_key go together: set both or neither")
+        if self.openflow_ca is not None and self.openflow_cert is None:
+            raise ValueError("openflow_ca needs openflow_cert and openflow_key")
+        if not _is_loopback(self.api_host) and (self.api_cert is None or self.api_token is None):
+            raise ValueError(
+                f"api_host {self.api_host} can be reached from outside: that needs api_cert, api_key and api_token "
+                f"(or leave it at 127.0.0.1)"
+            )
+        return self
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

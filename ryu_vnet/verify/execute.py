@@ -1,0 +1,315 @@
+"""One frame going through one switch, with the semantics of Open vSwitch 3.1.
+
+What a switch does with one frame is a stack of tasks. A task is the rest of one row's actions, on one copy of the
+packet; a resubmit puts the found row's actions on top with the same copy, a clone or a bucket with a copy of its own.
+
+Open vSwitch works in passes: it translates a packet once until its last label is decapsulated, then parses it anew
+and starts another pass. When it gives a pass up (too many resubmits, an action it cannot execute), all that this pass
+would have sent is gone, the copies made before included; so it is here.
+
+What Open vSwitch 3.1.0 gets wrong is not imitated: such a pass is given up, and an anomaly says so. One of these
+defects is fatal. A new header is put on when the packet is next sent; if a clone encapsulates and then sends nothing,
+because the port is gone or is the one that the frame came in by, the header lands on the next copy that is sent,
+which has one already, and one frame ends ovs-vswitchd: "assertion !dp_packet_is_eth(packet) failed in push_eth()".
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from ..compiler.fields import FIELDS, IN_PORT, Field
+from ..compiler.pipeline import REGISTERS
+from ..compiler.rows import (
+    IN_PORT_PORT,
+    Action,
+    Clone,
+    Decap,
+    DecMplsTtl,
+    Encap,
+    Group,
+    Move,
+    Output,
+    PacketType,
+    PopVlan,
+    PushVlan,
+    Resubmit,
+    Row,
+    SetField,
+    SetMplsTtl,
+    ToGroup,
+)
+from ..errors import Invalid
+from . import rewrite
+from .lookup import RowIndex
+from .packet import ETHERNET, Packet, field_value, parse, with_field, with_top
+from .text import field_name, stage_name, value_text
+from .trace import Anomaly, Drop, Step, why_missed, why_refused
+
+MAX_LOOKUPS = 4096
+"""Resubmits and gotos that Open vSwitch grants one pass (ovs-actions(7), `resubmit`)."""
+MAX_DEPTH = 64
+"""Resubmits into the same or an earlier table that Open vSwitch nests (ibid.)."""
+SHORTEST = 14
+"""Bytes of an Ethernet header: a packet with less left is dropped on receipt, and after a decapsulation."""
+FIRST_TABLE = 0
+
+
+@dataclass(slots=True, eq=False)
+class _Copy:
+    """One copy of the packet, with its registers by field name; `whole` until clones and buckets branch off."""
+
+    packet: Packet
+    in_port: int
+    registers: dict[str, int]
+    whole: bool
+
+    def branch(self) -> _Copy:
+        return _Copy(self.packet, self.in_port, dict(self.registers), whole=False)
+
+    def read(self, field: Field) -> int | None:
+        if field is IN_PORT:
+            return self.in_port
+        if field.name in self.registers:
+            return self.registers[field.name]
+        return field_value(self.packet, field)
+
+    def write(self, field: Field, value: int) -> None:
+        if field.name in self.registers:
+            self.registers[field.name] = value
+        else:
+            self.packet = with_field(self.packet, field, value)
+
+
+@dataclass(slots=True)
+class _Task:
+    """The rest of a list of actions, and the table to go to afterwards.
+
+    `level` is how deep Open vSwitch counts it in resubmits, `depth` how deep a trace shows it.
+    """
+
+    copy: _Copy
+    actions: deque[Action]
+    table: int
+    goto: int | None
+    level: int
+    depth: int
+    happened: list[str]
+
+
+class Visit:
+    """One frame going through one switch. `sent` has port and frame of each copy that left it."""
+
+    def __init__(self, switch: str, index: RowIndex, groups: Mapping[int, Group], absent: Collection[int]) -> None:
+        self.switch = switch
+        self.sent: list[tuple[int, Packet]] = []
+        self.drops: list[Drop] = []
+        self.anomalies: list[Anomaly] = []
+        self._index = index
+        self._groups = groups
+        self._absent = absent
+        self._stack: list[_Task] = []
+        self._steps: list[tuple[int, Row | None, Packet, tuple[int, ...], list[str], int]] = []
+        self._start_pass()
+
+    def run(self, port: int, packet: Packet) -> None:
+        """Take the frame through the tables until nothing is left to do."""
+        if len(packet.to_bytes()) < SHORTEST:
+            self._drop(FIRST_TABLE, f"shorter than {SHORTEST} bytes")
+            return
+        copy = _Copy(packet, port, {register.field.name: 0 for register in REGISTERS}, whole=True)
+        self._look_up(copy, FIRST_TABLE, 0, 0)
+        while self._stack:
+            task = self._stack[-1]
+            if task.actions:
+                self._execute(task, task.actions.popleft())
+                continue
+            self._stack.pop()
+            if task.goto is not None:
+                self._charge(task.copy, task.table, task.goto, task.level, task.depth)
+        if not self.sent and not self.drops:
+            self._drop(self._steps[-1][0], "nothing sends it on")
+
+    @property
+    def steps(self) -> list[Step]:
+        """Each lookup, in order."""
+        return [
+            Step(self.switch, table, row, packet, registers, tuple(happened), depth)
+            for table, row, packet, registers, happened, depth in self._steps
+        ]
+
+    def _start_pass(self) -> None:
+        """What Open vSwitch keeps a pass: lookups so far, frames sent before it, the copy with a header pending."""
+        self._lookups = 0
+        self._sent_before = len(self.sent)
+        self._pending: _Copy | None = None
+
+    def _charge(self, copy: _Copy, table: int, target: int, level: int, depth: int) -> None:
+        """Look a copy up in another table, if Open vSwitch's limits allow it."""
+        if level >= MAX_DEPTH:
+            self._give_up(table, f"resubmits more than {MAX_DEPTH} deep")
+        elif self._lookups >= MAX_LOOKUPS:
+            self._give_up(table, f"more than {MAX_LOOKUPS} resubmits")
+        else:
+            self._lookups += 1
+            self._look_up(copy, target, level + (target <= table), depth)
+
+    def _look_up(self, copy: _Copy, table: int, level: int, depth: int) -> None:
+        row = self._index.find(table, copy.read)
+        happened: list[str] = []
+        self._steps.append((table, row, copy.packet, tuple(copy.registers.values()), happened, depth))
+        if row is None:
+            seen = {column.name: value for column in FIELDS if (value := copy.read(column)) is not None}
+            self._drop(table, why_missed(table, seen))
+        elif not row.actions and row.goto is None:
+            self._drop(table, why_refused(row))
+        else:
+            self._stack.append(_Task(copy, deque(row.actions), table, row.goto, level, depth, happened))
+
+    def _execute(self, task: _Task, action: Action) -> None:
+        """One action. What Open vSwitch cannot execute ends the pass."""
+        match action:
+            case Output(port):
+                self._output(task, port)
+            case Resubmit(table):
+                task.happened.append(f"resubmit {stage_name(table)}")
+                self._charge(task.copy, task.table, table, task.level, task.depth + 1)
+            case ToGroup(number):
+                self._to_group(task, number)
+            case Clone(actions):
+                task.happened.append("clone")
+                self._branch(task, actions)
+            case DecMplsTtl():
+                packet = rewrite.dec_mpls_ttl(task.copy.packet)
+                if packet is None:
+                    self._drop(task.table, "the label's TTL is spent")
+                    self._stack.pop()
+                else:
+                    task.copy.packet = packet
+                    task.happened.append("TTL - 1")
+            case Encap():
+                if self._commit(task):
+                    self._pending = task.copy
+                    self._change(task, action)
+            case Decap():
+                self._decap(task, action)
+            case _:
+                self._change(task, action)
+
+    def _change(self, task: _Task, action: Action) -> None:
+        """An action that changes the packet or a register, and nothing else."""
+        try:
+            task.happened.append(_change(task.copy, action))
+        except Invalid as error:
+            self._give_up(task.table, str(error))
+
+    def _decap(self, task: _Task, action: Decap) -> None:
+        if not task.copy.whole:
+            self._give_up(task.table, "decap() in a clone or bucket: copies made afterwards are lost or cut")
+            return
+        anew = rewrite.reparses(task.copy.packet)
+        if anew and not any(waiting.actions or waiting.goto is not None for waiting in self._stack):
+            self._give_up(task.table, "nothing to do after decap() of the last label: it goes to the first table again")
+            return
+        self._change(task, action)
+        if anew and self._stack:
+            self._start_pass()
+            if len(task.copy.packet.to_bytes()) < SHORTEST:
+                self._drop(task.table, f"less than {SHORTEST} bytes are left")
+                self._stack.clear()
+
+    def _output(self, task: _Task, port: int) -> None:
+        copy = task.copy
+        if port == IN_PORT_PORT:
+            port = copy.in_port
+        elif port == copy.in_port:
+            self._drop(task.table, f"would go back out of the port it came in by ({port})")
+            return
+        if port in self._absent:
+            self._drop(task.table, f"there is no port {port}")
+            return
+        if copy.packet.kind != ETHERNET:
+            self._drop(task.table, f"has no Ethernet header to leave by port {port} with")
+            return
+        if not self._commit(task):
+            return
+        task.happened.append(f"output {port}")
+        self.sent.append((port, parse(copy.packet.to_bytes())))
+
+    def _commit(self, task: _Task) -> bool:
+        """Let a pending header be put on; False where it would go on another copy than its own."""
+        if self._pending not in (None, task.copy):
+            self._give_up(task.table, "a copy was encapsulated and not sent: this ends ovs-vswitchd 3.1")
+            return False
+        self._pending = None
+        return True
+
+    def _to_group(self, task: _Task, number: int) -> None:
+        task.happened.append(f"group {number:#x}")
+        group = self._groups.get(number)
+        if group is None:
+            self._drop(task.table, f"there is no group {number:#x}")
+            self.anomalies.append(Anomaly(self.switch, f"{stage_name(task.table)}: there is no group {number:#x}"))
+            self._stack.pop()
+            return
+        for bucket in reversed(group.buckets):
+            self._branch(task, rewrite.as_action_set(bucket))
+
+    def _branch(self, task: _Task, actions: Iterable[Action]) -> None:
+        """Execute actions on a copy of their own, before the rest of the task."""
+        copy, depth = task.copy.branch(), task.depth + 1
+        self._stack.append(_Task(copy, deque(actions), task.table, None, task.level, depth, task.happened))
+
+    def _drop(self, table: int, reason: str) -> None:
+        self.drops.append(Drop(self.switch, stage_name(table), reason))
+
+    def _give_up(self, table: int, reason: str) -> None:
+        """End the pass: what it sent, and all that was still to do, is gone."""
+        del self.sent[self._sent_before :]
+        self._stack.clear()
+        self._drop(table, f"given up, with every copy made so far: {reason}")
+        self.anomalies.append(Anomaly(self.switch, f"{stage_name(table)}: {reason}"))
+
+
+def _change(copy: _Copy, action: Action) -> str:
+    """Execute an action that changes the packet or its registers, and say in words what it did. May raise Invalid."""
+    match action:
+        case SetField(target, value):
+            copy.write(target, value)
+            return f"{field_name(target)}={value_text(target, value)}"
+        case Move():
+            return _move(copy, action)
+        case PushVlan():
+            copy.packet = rewrite.push_vlan(copy.packet)
+            return "push VLAN"
+        case PopVlan():
+            copy.packet = rewrite.pop_vlan(copy.packet)
+            return "pop VLAN"
+        case SetMplsTtl(ttl):
+            copy.packet = with_top(copy.packet, ttl=ttl)
+            return f"TTL={ttl}"
+        case Encap(PacketType.MPLS):
+            copy.packet = rewrite.encap_mpls(copy.packet)
+            return "push label"
+        case Encap(PacketType.ETHERNET):
+            copy.packet = rewrite.encap_ethernet(copy.packet)
+            return "push Ethernet"
+        case Decap(becomes):
+            was = copy.packet
+            copy.packet = rewrite.decap(was, becomes)
+            return "pop Ethernet" if was.kind == ETHERNET else "pop label"
+        case _:
+            raise Invalid(f"the simulator does not know the action {action}")
+
+
+def _move(copy: _Copy, action: Move) -> str:
+    """Copy bits from field to field; nothing happens where the packet lacks one of the two."""
+    source, target = copy.read(action.source), copy.read(action.target)
+    if source is None or target is None:
+        return f"{field_name(action.target)} absent"
+    ones = (1 << action.bits) - 1
+    bits = (source >> action.source_offset & ones) << action.target_offset
+    value = target & ~(ones << action.target_offset) | bits
+    copy.write(action.target, value)
+    return f"{field_name(action.target)}={value_text(action.target, value)}"

@@ -1,0 +1,159 @@
+"""The frames that nodes send, ready made with right lengths and checksums. MAC addresses are numbers of 48 bits.
+
+IP addresses are given in any form that `ipaddress` takes: text, number or address.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+
+from .packet import ETH_TYPE_VLAN, Packet, parse
+from .upper import (
+    ETH_TYPE_ARP,
+    ETH_TYPE_IPV4,
+    ETH_TYPE_IPV6,
+    NEIGHBOUR_ADVERTISEMENT,
+    NEIGHBOUR_SOLICITATION,
+    PROTO_ICMPV6,
+    PROTO_UDP,
+)
+
+BROADCAST = 0xFFFF_FFFF_FFFF
+ARP_REQUEST, ARP_REPLY = 1, 2
+PROTO_ICMP = 1
+
+Ipv4 = IPv4Address | str | int
+Ipv6 = IPv6Address | str | int
+
+_ECHO_REQUEST, _ECHO_REQUEST_V6 = 8, 128
+_TTL = 64
+_DISCOVERY_HOP_LIMIT = 255
+"""Neighbour discovery with any other hop limit is not believed (RFC 4861, 7.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """From which MAC address to which."""
+
+    src: int
+    dst: int
+
+
+def raw(link: Link, eth_type: int, payload: bytes = b"") -> Packet:
+    """A frame of any EtherType; below 0x600 it is the length field of an 802.3 frame."""
+    return parse(_addresses(link) + eth_type.to_bytes(2, "big") + payload)
+
+
+def tagged(frame: Packet, vid: int, tpid: int = ETH_TYPE_VLAN) -> Packet:
+    """A frame with one more VLAN tag, outermost, as a node or a trunk would send it."""
+    data = frame.to_bytes()
+    return parse(data[:12] + struct.pack("!HH", tpid, vid) + data[12:])
+
+
+def arp_request(src: int, sender: Ipv4, target: Ipv4) -> Packet:
+    """Who has `target`? Tell `sender` at `src` (RFC 826)."""
+    return arp(Link(src, BROADCAST), ARP_REQUEST, (src, sender), (0, target))
+
+
+def arp_reply(link: Link, sender: Ipv4, target: Ipv4) -> Packet:
+    """`sender` is at `link.src` (RFC 826)."""
+    return arp(link, ARP_REPLY, (link.src, sender), (link.dst, target))
+
+
+def arp(link: Link, op: int, sender: tuple[int, Ipv4], target: tuple[int, Ipv4]) -> Packet:
+    """Any ARP: `sender` and `target` are pairs of hardware and protocol address."""
+    fixed = struct.pack("!HHBBH", 1, ETH_TYPE_IPV4, 6, 4, op)
+    addresses = b"".join(mac.to_bytes(6, "big") + IPv4Address(ip).packed for mac, ip in (sender, target))
+    return raw(link, ETH_TYPE_ARP, fixed + addresses)
+
+
+def ipv4_udp(link: Link, src: Ipv4, dst: Ipv4, ports: tuple[int, int], data: bytes = b"") -> Packet:
+    """UDP over IPv4 (RFC 768); `ports` are source and destination."""
+    addresses = IPv4Address(src).packed + IPv4Address(dst).packed
+    return ipv4(link, src, dst, PROTO_UDP, _udp(addresses, ports, data))
+
+
+def ipv4_echo(link: Link, src: Ipv4, dst: Ipv4, data: bytes = b"") -> Packet:
+    """An ICMP echo request (RFC 792)."""
+    return ipv4(link, src, dst, PROTO_ICMP, _summed(struct.pack("!BBHHH", _ECHO_REQUEST, 0, 0, 1, 1) + data, b""))
+
+
+def ipv4(link: Link, src: Ipv4, dst: Ipv4, proto: int, payload: bytes, tos: int = 0, ttl: int = _TTL) -> Packet:
+    """Any IPv4 packet without options (RFC 791)."""
+    addresses = IPv4Address(src).packed + IPv4Address(dst).packed
+    header = struct.pack("!BBHHHBBH", 0x45, tos, 20 + len(payload), 0, 0, ttl, proto, 0) + addresses
+    header = header[:10] + _checksum(header).to_bytes(2, "big") + header[12:]
+    return raw(link, ETH_TYPE_IPV4, header + payload)
+
+
+def ipv6_udp(link: Link, src: Ipv6, dst: Ipv6, ports: tuple[int, int], data: bytes = b"") -> Packet:
+    """UDP over IPv6 (RFC 768, RFC 8200 8.1); `ports` are source and destination."""
+    addresses = IPv6Address(src).packed + IPv6Address(dst).packed
+    return ipv6(link, src, dst, PROTO_UDP, _udp(addresses, ports, data))
+
+
+def ipv6_echo(link: Link, src: Ipv6, dst: Ipv6, data: bytes = b"") -> Packet:
+    """An ICMPv6 echo request (RFC 4443, 4.1)."""
+    return icmpv6(link, src, dst, struct.pack("!BBHHH", _ECHO_REQUEST_V6, 0, 0, 1, 1) + data)
+
+
+def neighbour_solicitation(src: int, sender: Ipv6, target: Ipv6, sll: int | None = None) -> Packet:
+    """Who has `target`? To its solicited-node group (RFC 4861, 4.3); with `sll` as source link-layer address.
+
+    A node that asks whether an address is free has the unspecified address `::` as sender, and gives no `sll`.
+    """
+    group = int(IPv6Address("ff02::1:ff00:0")) | int(IPv6Address(target)) & 0xFF_FFFF
+    link = Link(src, 0x3333_0000_0000 | group & 0xFFFF_FFFF)
+    message = struct.pack("!BBHI", NEIGHBOUR_SOLICITATION, 0, 0, 0) + IPv6Address(target).packed + _option(1, sll)
+    return icmpv6(link, sender, group, message, _DISCOVERY_HOP_LIMIT)
+
+
+def neighbour_advertisement(link: Link, sender: Ipv6, target: Ipv6, dst: Ipv6, tll: int | None = None) -> Packet:
+    """`target` is here (RFC 4861, 4.4): solicited, override; with `tll` as target link-layer address."""
+    flags = 0x6000_0000
+    message = struct.pack("!BBHI", NEIGHBOUR_ADVERTISEMENT, 0, 0, flags) + IPv6Address(target).packed
+    return icmpv6(link, sender, dst, message + _option(2, tll), _DISCOVERY_HOP_LIMIT)
+
+
+def icmpv6(link: Link, src: Ipv6, dst: Ipv6, message: bytes, hop_limit: int = _TTL) -> Packet:
+    """Any ICMPv6 message, whose checksum bytes are zero when given (RFC 4443, 2.3)."""
+    addresses = IPv6Address(src).packed + IPv6Address(dst).packed
+    pseudo = addresses + struct.pack("!II", len(message), PROTO_ICMPV6)
+    return ipv6(link, src, dst, PROTO_ICMPV6, _summed(message, pseudo), hop_limit)
+
+
+def ipv6(link: Link, src: Ipv6, dst: Ipv6, proto: int, payload: bytes, hop_limit: int = _TTL) -> Packet:
+    """Any IPv6 packet; `proto` may be an extension header's number (RFC 8200)."""
+    header = struct.pack("!IHBB", 6 << 28, len(payload), proto, hop_limit)
+    return raw(link, ETH_TYPE_IPV6, header + IPv6Address(src).packed + IPv6Address(dst).packed + payload)
+
+
+def _addresses(link: Link) -> bytes:
+    return link.dst.to_bytes(6, "big") + link.src.to_bytes(6, "big")
+
+
+def _option(kind: int, mac: int | None) -> bytes:
+    return b"" if mac is None else bytes((kind, 1)) + mac.to_bytes(6, "big")
+
+
+def _udp(addresses: bytes, ports: tuple[int, int], data: bytes) -> bytes:
+    length = 8 + len(data)
+    datagram = struct.pack("!HHHH", *ports, length, 0) + data
+    checksum = _checksum(addresses + struct.pack("!II", length, PROTO_UDP) + datagram) or 0xFFFF
+    return datagram[:6] + checksum.to_bytes(2, "big") + datagram[8:]
+
+
+def _summed(message: bytes, pseudo: bytes) -> bytes:
+    """An ICMP message with its checksum, which stands in bytes 2 and 3, filled in."""
+    return message[:2] + _checksum(pseudo + message).to_bytes(2, "big") + message[4:]
+
+
+def _checksum(data: bytes) -> int:
+    """The Internet checksum (RFC 1071). The two forms of the pseudo-header for UDP sum to the same."""
+    padded = data + b"\0" * (len(data) % 2)
+    total: int = sum(struct.unpack(f"!{len(padded) // 2}H", padded))
+    while total > 0xFFFF:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF

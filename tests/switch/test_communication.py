@@ -1,0 +1,228 @@
+"""The communication manager against a real switch: what is wanted is what is there, with the fewest messages."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from dummy_ovs import DummyOvs
+from memory_store import MemoryStore
+from openflow_peer import OpenFlowPeer
+from ryu_vnet.fabric.observed import PortState
+from ryu_vnet.managers import requests
+from ryu_vnet.managers.communication import CommunicationManager, Contents, Effects, State
+from ryu_vnet.managers.system import System
+from ryu_vnet.openflow.wire import Version
+from ryu_vnet.schema import Intent
+
+FIGURE = Path(__file__).parents[2] / "topologies" / "figure.yaml"
+SWITCH = "edgeA"
+PORTS = ("edgeA-host1", "edgeA-host2", "edgeA-core1")
+
+
+class Driven:
+    """A communication manager whose switch is at the other end of a socket."""
+
+    def __init__(self, ovs: DummyOvs, version: Version) -> None:
+        self.ovs = ovs
+        self.version = version
+        self.manager = CommunicationManager(SWITCH)
+        self.peer = OpenFlowPeer(version)
+        self.seen: list[Effects] = []
+        ovs.add_bridge(SWITCH, dpid=0xA, controller=self.peer.address, ports=PORTS)
+
+    def connect(self) -> None:
+        self.peer.accept()
+        self.do(self.manager.connected(self.version))
+        self.settle()
+
+    def cut(self) -> None:
+        """Lose the connection, as when the network fails."""
+        self.peer.hang_up()
+        self.manager.disconnected(0)
+
+    def do(self, effects: Effects) -> None:
+        self.seen.append(effects)
+        for message in effects.send:
+            self.peer.send(message)
+
+    def settle(self, until: Callable[[], bool] | None = None) -> None:
+        """Pass on what the switch says until it is in step, or until something holds."""
+        holds = until or (lambda: self.manager.state is State.IN_STEP)
+        while not holds():
+            self.do(self.manager.received(self.peer.receive()))
+
+    def want(self, contents: Contents, revision: int = 1) -> None:
+        self.do(self.manager.want(contents, revision))
+        self.settle()
+
+    def check(self, wanted: Contents) -> None:
+        """The switch has exactly this, read over a connection of the test's own."""
+        assert self.peer.dump_rows() == wanted.rows
+        assert self.peer.dump_groups() == wanted.groups
+
+
+def figure_contents() -> Contents:
+    """What edgeA is to hold in the figure, once its ports are known."""
+    system = System(MemoryStore(), lambda name, messages: None, lambda: 0.0)
+    intent = Intent.model_validate(yaml.safe_load(FIGURE.read_text()))
+    system.request(lambda work: requests.apply(work, intent))
+    system.effect(SWITCH, Effects(ports={name: PortState(number, True) for number, name in enumerate(PORTS, 1)}))
+    return system.switches[SWITCH].wanted
+
+
+@pytest.fixture(params=[Version.OF13, Version.OF14], ids=["1.3", "1.4"])
+def driven(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Driven]:
+    with DummyOvs(tmp_path) as ovs:
+        driven = Driven(ovs, request.param)
+        with driven.peer:
+            yield driven
+
+
+def test_an_empty_switch_gets_its_table(driven: Driven) -> None:
+    wanted = figure_contents()
+    driven.manager.want(wanted, 7)
+    driven.connect()
+    assert driven.manager.in_step and driven.manager.unacknowledged == []
+    assert driven.manager.messages_sent == len(wanted.rows) + len(wanted.groups)
+    driven.check(wanted)
+
+
+def test_the_order_of_wish_and_connection_does_not_matter(driven: Driven) -> None:
+    wanted = figure_contents()
+    driven.connect()
+    driven.check(Contents())
+    driven.want(wanted)
+    driven.check(wanted)
+
+
+def test_a_switch_that_has_its_table_is_sent_nothing(driven: Driven) -> None:
+    wanted = figure_contents()
+    driven.manager.want(wanted, 1)
+    driven.connect()
+    driven.cut()
+    driven.manager = CommunicationManager(SWITCH)
+    driven.manager.want(wanted, 1)
+    driven.connect()
+    assert driven.manager.in_step and driven.manager.messages_sent == 0
+    driven.check(wanted)
+
+
+def test_what_others_left_is_put_right_on_connection(driven: Driven) -> None:
+    wanted = figure_contents()
+    driven.manager.want(wanted, 1)
+    driven.connect()
+    driven.cut()
+    driven.ovs.ofctl("add-flow", SWITCH, "table=0,priority=65535,actions=NORMAL")
+    driven.ovs.ofctl("add-flow", SWITCH, "table=7,tcp,tp_dst=80,actions=learn(table=9,NXM_OF_ETH_DST[]=NXM_OF_ETH_SRC[]),output:2")
+    driven.ovs.ofctl("del-flows", SWITCH, "table=80")
+    driven.ovs.ofctl("mod-flows", SWITCH, "table=40,actions=drop")
+    number = min(wanted.groups)
+    driven.ovs.ofctl("mod-group", SWITCH, f"group_id={number},type=all,bucket=output:1")
+    driven.ovs.ofctl("add-group", SWITCH, "group_id=999,type=select,bucket=output:1,bucket=output:2")
+    driven.connect()
+    assert driven.manager.in_step
+    driven.check(wanted)
+
+
+def test_a_foreign_group_of_another_type_under_our_number_is_replaced_with_the_rows_that_name_it(driven: Driven) -> None:
+    wanted = figure_contents()
+    number = min(wanted.groups)
+    driven.manager.want(wanted, 1)
+    driven.connect()
+    driven.cut()
+    driven.ovs.ofctl("mod-group", SWITCH, f"group_id={number},type=select,bucket=output:1,bucket=output:2")
+    driven.connect()
+    assert driven.manager.in_step
+    driven.check(wanted)
+
+
+def test_any_sequence_of_wishes_ends_at_the_last(driven: Driven) -> None:
+    everything = figure_contents()
+    chance = random.Random(1)
+    driven.connect()
+    for revision in range(1, 40):
+        groups = {number: value for number, value in everything.groups.items() if chance.random() < 0.7}
+        row_of_group = {row for row, value in everything.rows.items() if any(_names(value, g) for g in everything.groups)}
+        rows = {
+            key: value
+            for key, value in everything.rows.items()
+            if chance.random() < 0.7
+            and (key not in row_of_group or any(_names(value, number) for number in groups))
+        }
+        driven.want(Contents(rows, groups), revision)
+        assert driven.manager.in_step
+        driven.check(Contents(rows, groups))
+
+
+def _names(value: bytes, group: int) -> bool:
+    """Whether a row's actions hand the frame to a group (OFPAT_GROUP is 22, 8 bytes long)."""
+    return b"\x00\x16\x00\x08" + group.to_bytes(4, "big") in value
+
+
+def test_a_refused_row_is_named_and_holds_up_no_other(driven: Driven) -> None:
+    wanted = figure_contents()
+    driven.ovs.vsctl(
+        *("--id=@small", "create", "Flow_Table", "flow_limit=2", "overflow_policy=refuse"),
+        *("--", "set", "bridge", SWITCH, "flow_tables:70=@small"),
+    )
+    in_forward = {key for key in wanted.rows if key[0] == 70}
+    driven.manager.want(wanted, 1)
+    driven.connect()
+    assert not driven.manager.in_step and driven.manager.unacknowledged == [1]
+    assert {step.key for step in driven.manager.rejected} < in_forward
+    assert len(driven.manager.rejected) == len(in_forward) - 2
+    assert all("TABLE_FULL" in reason for reason in driven.manager.rejected.values())
+    there = driven.peer.dump_rows()
+    assert set(wanted.rows) - set(there) == {step.key for step in driven.manager.rejected}
+
+    driven.ovs.vsctl("clear", "bridge", SWITCH, "flow_tables")
+    driven.do(driven.manager.retry())
+    driven.settle()
+    assert driven.manager.in_step and driven.manager.unacknowledged == []
+    driven.check(wanted)
+
+
+def test_a_connection_cut_in_the_middle_of_a_change_does_no_harm(driven: Driven) -> None:
+    wanted = figure_contents()
+    driven.connect()
+    for revision in range(1, 6):
+        contents = wanted if revision % 2 else Contents()
+        effects = driven.manager.want(contents, revision)
+        for message in effects.send:
+            driven.peer.send(message[: len(message) * revision // 6])
+        driven.cut()
+        driven.connect()
+        assert driven.manager.in_step
+        driven.check(contents)
+
+
+def test_ports_that_appear_vanish_and_are_renumbered_are_reported(driven: Driven) -> None:
+    driven.connect()
+    first = driven.manager.ports
+    assert {name: state.number for name, state in first.items()} == {"edgeA-host1": 1, "edgeA-host2": 2, "edgeA-core1": 3}
+    assert any(effects.ports == first for effects in driven.seen)
+    driven.ovs.vsctl("add-port", SWITCH, "late", "--", "set", "interface", "late", "type=dummy", "ofport_request=9")
+    driven.settle(lambda: "late" in driven.manager.ports)
+    assert driven.manager.ports["late"].number == 9
+    driven.ovs.vsctl("set", "interface", "late", "ofport_request=11")
+    driven.settle(lambda: "late" in driven.manager.ports and driven.manager.ports["late"].number == 11)
+    driven.ovs.vsctl("del-port", SWITCH, "late")
+    driven.settle(lambda: "late" not in driven.manager.ports)
+    driven.ovs.ofctl("mod-port", SWITCH, "edgeA-host1", "down")
+    driven.settle(lambda: not driven.manager.ports["edgeA-host1"].up)
+
+
+def test_looking_reads_the_counters_and_changes_nothing(driven: Driven) -> None:
+    wanted = figure_contents()
+    driven.manager.want(wanted, 1)
+    driven.connect()
+    driven.ovs.ofctl("add-flow", SWITCH, "table=0,priority=1,actions=drop")
+    sent = driven.manager.messages_sent
+    driven.do(driven.manager.look())
+    driven.settle(lambda: any(effects.looked for effects in driven.seen))
+    assert driven.manager.messages_sent == sent
+    assert set(driven.manager.counts) > set(wanted.rows)

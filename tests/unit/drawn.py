@@ -1,0 +1,144 @@
+"""Hypothesis strategies for fabrics and intents of any shape, and what a test needs to run them.
+
+Everything is drawn as a `schema.Intent`, so that tests go through the same requests as users do.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from hypothesis import strategies as st
+from memory_store import MemoryStore
+
+from ryu_vnet.fabric.observed import PortState
+from ryu_vnet.managers import requests
+from ryu_vnet.managers.communication import Effects
+from ryu_vnet.managers.system import System
+from ryu_vnet.schema import FabricSpec, Intent, InterfaceSpec, LinkSpec, NetworkSpec, NodeSpec, SwitchSpec, TenantSpec
+from ryu_vnet.verify.simulate import Simulator
+
+
+@st.composite
+def fabrics(draw: st.DrawFn) -> FabricSpec:
+    """One to three segments, each a tree of trunks and perhaps one more; edges on a chain of core switches, or on
+    each other."""
+    segments = draw(st.integers(1, 3))
+    cores = draw(st.integers(0, 2))
+    switches: dict[str, SwitchSpec] = {}
+    links: list[LinkSpec] = []
+
+    def switch(name: str, segment: str | None) -> None:
+        switches[name] = SwitchSpec(dpid=len(switches) + 1, segment=segment)
+
+    def link(kind: str, a: str, b: str) -> None:
+        number = len(links)
+        links.append(LinkSpec.model_validate({"kind": kind, "a": f"{a}:p{number}a", "b": f"{b}:p{number}b"}))
+
+    edges: list[str] = []
+    for segment in range(segments):
+        size = draw(st.integers(1, 4))
+        names = [f"s{segment}{index}" for index in range(size)]
+        for name in names:
+            switch(name, f"seg{segment}")
+        for index in range(1, size):
+            link("trunk", names[index], names[draw(st.integers(0, index - 1))])
+        if size > 2 and draw(st.booleans()):
+            link("trunk", *draw(st.permutations(names))[:2])
+        if segments > 1:
+            edges += draw(st.permutations(names))[: draw(st.integers(1, min(2, size)))]
+    names = [f"core{index}" for index in range(cores)]
+    for name in names:
+        switch(name, None)
+    for one, other in zip(names, names[1:], strict=False):
+        link("core", one, other)
+    for index, edge in enumerate(edges):
+        if names:
+            link("core", edge, names[draw(st.integers(0, len(names) - 1))])
+        elif index:
+            link("core", edge, edges[draw(st.integers(0, index - 1))])
+    return FabricSpec(switches=switches, links=links)
+
+
+@st.composite
+def intents(draw: st.DrawFn) -> Intent:
+    """A fabric, and two tenants whose nodes may have the same addresses as the other's."""
+    fabric = draw(fabrics())
+    places = [name for name, switch in fabric.switches.items() if switch.segment is not None]
+    tenants = {}
+    for tenant in ("red", "blue"):
+        networks = {f"net{index}": NetworkSpec(tagged=draw(st.booleans())) for index in range(draw(st.integers(1, 2)))}
+        nodes = {}
+        for index in range(draw(st.integers(0, 4))):
+            interface = InterfaceSpec(
+                mac=f"02:00:00:00:00:{index + 1:02x}",
+                ips=[f"10.0.0.{index + 1}", f"fd00::{index + 1}"],
+                at=f"{draw(st.sampled_from(places))}:{tenant}{index}",
+                network=draw(st.sampled_from([None, *networks])),
+            )
+            nodes[f"vm{index}"] = NodeSpec(running=draw(st.sampled_from([True, True, True, False])), interfaces={"eth0": interface})
+        tenants[tenant] = TenantSpec(networks=networks, nodes=nodes)
+    return Intent(fabric=fabric, tenants=tenants)
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A running interface as the intent has it."""
+
+    ref: str
+    network: str | None
+    mac: int
+    number: int
+    switch: str
+    port: int
+
+
+def new_system() -> System:
+    """A System Manager with an empty store in memory, whose switches are all away."""
+    return System(MemoryStore(), lambda name, messages: None, time.monotonic)
+
+
+def applied(intent: Intent) -> System:
+    """A System Manager that has this intent, on switches that have every port that is named."""
+    system = new_system()
+    system.request(lambda work: requests.apply(work, intent))
+    plug_everything(system)
+    return system
+
+
+def plug_everything(system: System) -> None:
+    """Let every switch have the ports that the fabric and the nodes name, numbered by name."""
+    for switch in system.fabric.switches:
+        names = {place.port for place in system.fabric.wires() if place.switch == switch}
+        names |= {
+            interface.place.port
+            for node in system.model.nodes()
+            for interface in node.interfaces
+            if interface.place and interface.place.switch == switch
+        }
+        ports = {name: PortState(number, True) for number, name in enumerate(sorted(names), start=1)}
+        system.effect(switch, Effects(ports=ports))
+
+
+def simulator(system: System) -> Simulator:
+    """The simulator over the tables that the switches are to have."""
+    number = {(name, port): state.number for name, ports in system.ports.items() for port, state in ports.items()}
+    wires = {
+        (near.switch, number[near.switch, near.port]): (far.switch, number[far.switch, far.port])
+        for near, (_, far) in system.fabric.wires().items()
+    }
+    return Simulator(system.tables, wires)
+
+
+def endpoints(system: System, intent: Intent) -> list[Endpoint]:
+    """The running interfaces, from the intent; their numbers on switches from the system's ports."""
+    found = []
+    for tenant, spec in intent.tenants.items():
+        for node, node_spec in spec.nodes.items():
+            for interface in node_spec.interfaces.values() if node_spec.running else ():
+                switch, _, port = (interface.at or "").partition(":")
+                number = system.ports[switch][port].number
+                mac = int(interface.mac.replace(":", ""), 16)
+                network = f"{tenant}/{interface.network}" if interface.network else None
+                found.append(Endpoint(f"{tenant}/{node}", network, mac, mac & 0xFF, switch, number))
+    return found

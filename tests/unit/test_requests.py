@@ -1,0 +1,197 @@
+"""Requests: what each does, that asking twice is asking once, and that a wrong one changes nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from drawn import new_system
+from ryu_vnet.errors import Conflict, Invalid, NotFound
+from ryu_vnet.managers import requests
+from ryu_vnet.managers.system import System
+from ryu_vnet.model.documents import to_document
+from ryu_vnet.schema import Intent, InterfaceSpec, NetworkSpec, NodeSpec
+
+TOPOLOGIES = Path(__file__).parents[2] / "topologies"
+
+
+def figure() -> dict:  # type: ignore[type-arg]
+    return yaml.safe_load((TOPOLOGIES / "figure.yaml").read_text())  # type: ignore[no-any-return]
+
+
+def with_figure() -> System:
+    system = new_system()
+    system.request(lambda work: requests.apply(work, Intent.model_validate(figure())))
+    return system
+
+
+def contents(system: System) -> object:
+    """Everything that a request could have changed."""
+    documents = {key: to_document(value) for key in system.model.keys("") if (value := system.model.get(key))}
+    return system.revision, system.fabric, documents, system.tables
+
+
+@pytest.mark.parametrize("file", sorted(TOPOLOGIES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_topology_is_accepted_and_a_second_time_changes_nothing(file: Path) -> None:
+    system = new_system()
+    intent = Intent.model_validate(yaml.safe_load(file.read_text()))
+    first = system.request(lambda work: requests.apply(work, intent))
+    before = contents(system)
+    again = system.request(lambda work: requests.apply(work, intent))
+    assert first.changed and not again.changed
+    assert again.revision == first.revision
+    assert contents(system) == before
+
+
+def test_the_figure_gives_z_another_tag_in_each_segment_and_x_no_label() -> None:
+    system = with_figure()
+    z = system.model.network("blue/Z")
+    assert z is not None
+    grants = {grant.segment: grant.tag for grant in system.model.grants() if grant.network == z.number}
+    assert set(grants) == {"A", "B"} and grants["A"] != grants["B"]
+    x = system.model.network("red/X")
+    assert x is not None
+    assert [grant.segment for grant in system.model.grants() if grant.network == x.number] == ["A"]
+
+
+def broken(path: str, value: object) -> dict:  # type: ignore[type-arg]
+    """The figure with one value replaced; None removes it."""
+    document = figure()
+    *way, last = path.split(" ")
+    part = document
+    for step in way:
+        part = part[int(step)] if isinstance(part, list) else part[step]
+    if value is None:
+        del part[last]
+    else:
+        part[int(last) if isinstance(part, list) else last] = value
+    return document
+
+
+VM12 = "tenants blue nodes vm1.2 interfaces eth0"
+VM31 = "tenants blue nodes vm3.1 interfaces eth0"
+WRONG = {
+    "unknown switch": (f"{VM12} at", "host9:vm1.2", "interfaces.eth0.at", "host9", "host1"),
+    "no port": (f"{VM12} at", "host1", "interfaces.eth0.at", "'host1'", "switch:port"),
+    "port used twice": (f"{VM12} at", "host1:vm1.1", "interfaces.eth0.at", "host1:vm1.1", "port of its own"),
+    "port of a link": (f"{VM12} at", "host1:host1-edgeA", "interfaces.eth0.at", "host1-edgeA", "no link"),
+    "a core switch": (f"{VM12} at", "core1:vm1.2", "interfaces.eth0.at", "core1", "labels"),
+    "long port": (f"{VM12} at", "host1:a-name-too-long-for-linux", "interfaces.eth0.at", "too-long", "15"),
+    "no MAC": (f"{VM12} mac", "02:00:00:00:01", "interfaces.eth0.mac", "02:00:00:00:01", "six pairs"),
+    "group MAC": (f"{VM12} mac", "03:00:00:00:01:02", "interfaces.eth0.mac", "03:00", "even"),
+    "duplicate MAC": (f"{VM12} mac", "02:00:00:00:03:01", ".mac", "02:00:00:00:03:01", "once in a network"),
+    "no IP": (f"{VM12} ips 0", "10.0.0.256", "interfaces.eth0.ips[0]", "10.0.0.256", "10.0.0.11"),
+    "host bits": (f"{VM12} ips 0", "10.0.0.1/24", "interfaces.eth0.ips[0]", "10.0.0.1/24", "fd00::/64"),
+    "multicast IP": (f"{VM12} ips 0", "224.0.0.1", "interfaces.eth0.ips[0]", "224.0.0.1", "unicast"),
+    "unknown network": (f"{VM12} network", "W", "interfaces.eth0.network", "'W'", "Z"),
+    "no place": (f"{VM12} at", None, "interfaces.eth0.at", "running", "switch:port"),
+    "same dpid": ("fabric switches host2 dpid", 1, "fabric.switches.host2.dpid", "0x1", "datapath-id"),
+    "zero dpid": ("fabric switches host2 dpid", 0, "fabric.switches.host2.dpid", "0x0", "1 to"),
+    "link to nowhere": ("fabric links 0 b", "edgeX:p", "fabric.links[0].b", "edgeX", "edgeA"),
+    "link used twice": ("fabric links 1 b", "edgeA:edgeA-host1", "fabric.links[1].b", "edgeA-host1", "one link"),
+    "link to itself": ("fabric links 0 b", "host1:p", "fabric.links[0]", "host1", "two switches"),
+    "trunk abroad": ("fabric links 0 b", "edgeB:p", "fabric.links[0]", "segment A to segment B", "kind: core"),
+    "segment in two": ("fabric links 0", None, "fabric.links", "segment A", "trunk links"),
+    "no edge": ("fabric links 5", None, "tenants.blue.nodes.vm3", "segment B has no edge", "kind core"),
+    "no way": ("fabric links 4", None, "tenants.", "no core link connects", "join their edges"),
+    "tenant's name": ("tenants red/blue", {}, "tenants.red/blue", "red/blue", "letter or digit"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_intent_names_place_value_and_what_would_be_right(case: str) -> None:
+    path, value, where, named, right = WRONG[case]
+    if case in ("segment in two", "no edge", "no way"):
+        document = figure()
+        del document["fabric"]["links"][int(path.split(" ")[-1])]
+    else:
+        document = broken(path, value)
+    for system in (new_system(), with_figure()):
+        before = contents(system)
+        with pytest.raises(Invalid) as refused:
+            system.request(lambda work: requests.apply(work, Intent.model_validate(document)))
+        text = "\n".join(str(problem) for problem in refused.value.problems)
+        assert any(where in problem.where for problem in refused.value.problems), text
+        assert named in text and right in text, text
+        assert contents(system) == before
+
+
+def test_all_problems_are_reported_at_once() -> None:
+    document = figure()
+    for node in ("vm1.2", "vm3.1", "vm3.2"):
+        document["tenants"]["blue"]["nodes"][node]["interfaces"]["eth0"]["mac"] = "nonsense"
+    with pytest.raises(Invalid) as refused:
+        new_system().request(lambda work: requests.apply(work, Intent.model_validate(document)))
+    assert len(refused.value.problems) == 3
+
+
+def test_attach_detach_start_stop_and_back_give_the_same_tables() -> None:
+    system = with_figure()
+    before = system.tables
+    system.request(lambda work: requests.stop(work, "blue", "vm3.1"))
+    assert system.tables != before
+    system.request(lambda work: requests.start(work, "blue", "vm3.1", {}))
+    assert system.tables == before
+    system.request(lambda work: requests.detach(work, "blue", "Z", "vm3.1", None))
+    assert system.tables != before
+    system.request(lambda work: requests.attach(work, "blue", "Z", "vm3.1", "eth0"))
+    assert system.tables == before
+
+
+def test_a_node_starts_where_the_request_says() -> None:
+    system = with_figure()
+    system.request(lambda work: requests.stop(work, "blue", "vm3.1"))
+    system.request(lambda work: requests.start(work, "blue", "vm3.1", {"eth0": "host2:new"}))
+    node = system.model.node("blue/vm3.1")
+    assert node is not None and str(node.interfaces[0].place) == "host2:new"
+
+
+def test_what_is_in_the_way_is_named() -> None:
+    system = with_figure()
+    attempts = [
+        (Conflict, lambda work: requests.delete_network(work, "red", "X"), "red/vm1.1"),
+        (Conflict, lambda work: requests.delete_tenant(work, "red"), "1 network(s) and 2 node(s)"),
+        (NotFound, lambda work: requests.delete_node(work, "red", "vm9"), "vm1.1, vm2.2"),
+        (NotFound, lambda work: requests.delete_network(work, "red", "Q"), "'Q'"),
+        (NotFound, lambda work: requests.put_network(work, "nobody", "X", NetworkSpec()), "'nobody'"),
+        (NotFound, lambda work: requests.attach(work, "red", "X", "vm1.1", "eth7"), "eth0"),
+        (NotFound, lambda work: requests.start(work, "red", "vm1.1", {"eth7": "host1:x"}), "eth0"),
+        (Invalid, lambda work: requests.start(work, "red", "vm1.1", {"eth0": "host9:x"}), "host9"),
+    ]
+    before = contents(system)
+    for kind, edit, named in attempts:
+        with pytest.raises(kind) as refused:
+            system.request(edit)
+        assert named in str(refused.value)
+        assert contents(system) == before
+
+
+def test_an_interface_is_in_one_network_at_a_time() -> None:
+    system = with_figure()
+    system.request(lambda work: requests.put_network(work, "blue", "Q", NetworkSpec()))
+    with pytest.raises(Conflict, match="detach it first"):
+        system.request(lambda work: requests.attach(work, "blue", "Q", "vm3.1", None))
+
+
+def test_a_node_with_several_interfaces_must_say_which_joins() -> None:
+    system = with_figure()
+    both = {
+        "eth0": InterfaceSpec(mac="02:00:00:00:07:00", at="host1:vm7a"),
+        "eth1": InterfaceSpec(mac="02:00:00:00:07:01", at="host1:vm7b"),
+    }
+    system.request(lambda work: requests.put_node(work, "blue", "vm7", NodeSpec(running=True, interfaces=both)))
+    with pytest.raises(Invalid, match="eth0, eth1"):
+        system.request(lambda work: requests.attach(work, "blue", "Z", "vm7", None))
+    system.request(lambda work: requests.attach(work, "blue", "Z", "vm7", "eth1"))
+    assert [str(m) for m in system.model.members("blue/Z")][-1] == "blue/vm7 eth1"
+
+
+def test_a_node_on_a_switch_that_leaves_the_fabric_is_named() -> None:
+    system = with_figure()
+    document = figure()
+    del document["fabric"]["switches"]["host3"], document["fabric"]["links"][2]
+    fabric = Intent.model_validate(document).fabric
+    assert fabric is not None
+    with pytest.raises(Invalid, match="vm3.1.*unknown switch 'host3'"):
+        system.request(lambda work: requests.put_fabric(work, fabric))

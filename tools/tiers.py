@@ -1,0 +1,111 @@
+"""Runs every tier of the tests, each once, the lab under each framework; prints how many passed and fails otherwise.
+
+    .venv/bin/python tools/tiers.py
+
+The framework is chosen by VNET_FRAMEWORK in the tests' environment. A tier must run something and all of it must
+pass: a test that was skipped, deselected or expected to fail counts as one that failed, and so does a tier that ends
+badly without naming a test. The last line is the total, `N passed, N failed`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass
+
+RYU_ENDS = (3, 12)
+"""The first Python that Ryu does not run on; setup.cfg leaves it out from there on."""
+
+SUMMARY = re.compile(r"^=* ?((?:\d+ [a-z]+(?:, )?)+) in \d+\.\d+s")
+"""pytest's last line, `3 passed, 1 skipped in 0.12s`, between equals signs or not."""
+
+HARMLESS = {"passed", "warning", "warnings"}
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """A folder of tests, and the framework that its controllers run on where it starts any."""
+
+    name: str
+    folder: str
+    framework: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How many tests passed, how many did anything else, and how many seconds it took."""
+
+    passed: int
+    failed: int
+    seconds: float
+    words: str
+
+    @property
+    def good(self) -> bool:
+        return self.passed > 0 and self.failed == 0
+
+
+def tiers() -> list[Tier]:
+    frameworks = ["ryu", "os-ken"] if sys.version_info < RYU_ENDS else ["os-ken"]
+    return [
+        Tier("unit and property", "tests/unit"),
+        Tier("switch", "tests/switch"),
+        *(Tier("lab", "tests/lab", framework) for framework in frameworks),
+    ]
+
+
+def run(tier: Tier) -> Outcome:
+    """Run one tier, its output shown as it comes."""
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    if tier.framework:
+        environment["VNET_FRAMEWORK"] = tier.framework
+    command = [sys.executable, "-m", "pytest", "--color=no", tier.folder]
+    started = time.monotonic()
+    summary = ""
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, errors="replace") as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            if match := SUMMARY.match(line):
+                summary = match[1]
+    return outcome(summary, process.returncode, time.monotonic() - started)
+
+
+def outcome(summary: str, code: int, seconds: float) -> Outcome:
+    """What pytest's summary and its exit code come to."""
+    counts: Counter[str] = Counter()
+    for number, word in re.findall(r"(\d+) ([a-z]+)", summary):
+        counts[word] += int(number)
+    passed = counts["passed"]
+    failed = sum(number for word, number in counts.items() if word not in HARMLESS)
+    if failed == 0 and (code != 0 or passed == 0):
+        failed = 1
+    return Outcome(passed, failed, seconds, summary or f"no test ran: pytest ended with {code}")
+
+
+def main() -> int:
+    outcomes: list[tuple[Tier, Outcome]] = []
+    for tier in tiers():
+        title = f"{tier.name}, {tier.framework}" if tier.framework else tier.name
+        print(f"\n##### {title}", flush=True)
+        outcomes.append((tier, run(tier)))
+
+    print(f"\n{'tier':<18} {'framework':<10} {'result':<7} {'passed':>6} {'failed':>6} {'seconds':>8}  pytest says")
+    for tier, result in outcomes:
+        mark = "ok" if result.good else "FAILED"
+        counts = f"{result.passed:>6} {result.failed:>6} {result.seconds:>8.1f}"
+        print(f"{tier.name:<18} {tier.framework or '-':<10} {mark:<7} {counts}  {result.words}")
+    if sys.version_info >= RYU_ENDS:
+        python = "{}.{}".format(*sys.version_info)
+        print(f"{'lab':<18} {'ryu':<10} not run: Ryu does not run on Python {python}")
+    passed, failed = (sum(getattr(result, what) for _, result in outcomes) for what in ("passed", "failed"))
+    print(f"{passed} passed, {failed} failed", flush=True)
+    return 0 if all(result.good for _, result in outcomes) else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
