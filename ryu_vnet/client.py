@@ -33,7 +33,10 @@ Json = dict[str, Any]
 DEFAULT_URL = "http://127.0.0.1:8080"
 LONGEST_WAIT = 60.0
 """Seconds that the controller waits in one request; a longer wait asks again."""
+POLL_SECONDS = 0.1
+"""Pause between two such requests."""
 CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 60.0
+"""How long to wait for a connection, and for an answer where nothing is waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +193,9 @@ class Client:
         while True:
             left = max(deadline - time.monotonic(), 0)
             found = self._get(f"/v1/revisions/{number}", wait=min(left, LONGEST_WAIT))
-            if found["realised"] or time.monotonic() >= deadline:
+            if found["realised"] or time.monotonic() + POLL_SECONDS >= deadline:
                 return found
+            time.sleep(POLL_SECONDS)
 
     def trace(self, source: str, target: str | None = None, kind: str | None = None) -> Json:
         """Follow one frame from `tenant/node[:interface]` to another, or to a MAC address."""

@@ -11,7 +11,7 @@ from ..errors import NotFound
 from ..fabric.declared import Fabric
 from ..managers import requests
 from ..managers.communication import State
-from ..managers.status import link_statuses, pending, resting_statuses, switch_status
+from ..managers.status import link_statuses, pending, resting_statuses, switch_status, switch_statuses
 from ..managers.system import System
 from ..managers.tables import group_statuses, require_switch, row_statuses, why
 from ..managers.trace import trace
@@ -106,7 +106,7 @@ def _status(app: OpenAPI, service: Service) -> None:
                 networks=len(system.model.networks()),
                 nodes=len(nodes),
                 running=sum(node.running for node in nodes),
-                switches=[switch_status(system, name) for name in sorted(system.switches)],
+                switches=switch_statuses(system),
                 resting=resting_statuses(system),
                 strangers=[
                     Stranger(dpid=f"{d:#x}", address=address) for d, address in sorted(system.strangers.items())
@@ -127,8 +127,7 @@ def _switches(app: OpenAPI, service: Service) -> None:
     @app.get("/v1/switches", tags=[STATUS], responses={200: Switches})
     def list_switches() -> Response:
         """How each switch stands."""
-        system = service.system
-        return answer(Switches(switches=[switch_status(system, name) for name in sorted(system.switches)]))
+        return answer(Switches(switches=switch_statuses(service.system)))
 
     @app.get("/v1/switches/<switch>", tags=[STATUS], responses={200: SwitchAnswer})
     def get_switch(path: SwitchPath) -> Response:

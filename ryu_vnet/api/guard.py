@@ -56,7 +56,7 @@ def _check_loopback() -> None:
         if not _is_loopback(url):
             abort(
                 403,
-                f"{header} is {url.removeprefix('//')!r}: without a token, only 127.0.0.1, ::1 and localhost are served",
+                f"{header} is {url.removeprefix('//')!r}: without a token only localhost, 127.0.0.1, ::1 are served",
             )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ..compiler.pipeline import NETWORK_BITS, STAGE_BY_TABLE
 from ..compiler.rows import Origin, Subject
 from ..compiler.spread import spread
+from ..fabric.observed import PortState
 from ..model.values import LABELS, Network, Place
 from ..openflow.rows import decode_row
 from .bridge import BridgeReport, refusals, warnings
@@ -130,9 +131,20 @@ def pending(system: System, revision: int) -> list[Pending]:
 # --- one switch -----------------------------------------------------------------------------------------------------
 
 
+def switch_statuses(system: System) -> list[SwitchStatus]:
+    """How each switch stands, by name."""
+    needed = _needed_ports(system)
+    return [_switch_status(system, name, needed.get(name, {})) for name in sorted(system.switches)]
+
+
 def switch_status(system: System, name: str) -> SwitchStatus:
-    """How a switch stands. Raises NotFound."""
-    manager, switch = require_switch(system, name), system.fabric.switches[name]
+    """How one switch stands. Raises NotFound."""
+    require_switch(system, name)
+    return _switch_status(system, name, _needed_ports(system).get(name, {}))
+
+
+def _switch_status(system: System, name: str, needed: dict[str, str]) -> SwitchStatus:
+    manager, switch = system.switches[name], system.fabric.switches[name]
     table = system.tables[name]
     report = system.reports.get(name, "not checked: the switch has not connected yet")
     if isinstance(report, BridgeReport):
@@ -153,11 +165,13 @@ def switch_status(system: System, name: str) -> SwitchStatus:
         to_send=len(difference(known(manager), manager.wanted)),
         rejected=[*_rejections(system, name)],
         settings=settings,
-        ports=[*_port_troubles(system, name)],
+        ports=[*_port_troubles(system.ports.get(name), needed)],
     )
 
 
 def _rejections(system: System, name: str) -> Iterator[Rejection]:
+    if not system.switches[name].rejected:
+        return
     names, table = Names(system.model, system.fabric), system.tables[name]
     meanings = Meanings(names, name, system.ports.get(name, {}), table.groups)
     for step, reason in system.switches[name].rejected.items():
@@ -172,19 +186,23 @@ def _rejections(system: System, name: str) -> Iterator[Rejection]:
             yield Rejection(f"{verb}a row of table {step.key[0]}", f"switch {name}", reason)
 
 
-def _port_troubles(system: System, name: str) -> Iterator[PortTrouble]:
-    ports = system.ports.get(name)
-    if ports is None:
-        return
-    needed = {
-        place.port: f"the {kind.value} link to {far}"
-        for place, (kind, far) in system.fabric.wires().items()
-        if place.switch == name
-    }
+def _needed_ports(system: System) -> dict[str, dict[str, str]]:
+    """For each switch, the ports that links and running nodes need, and who needs each."""
+    needed: dict[str, dict[str, str]] = {}
+    for place, (kind, far) in system.fabric.wires().items():
+        needed.setdefault(place.switch, {})[place.port] = f"the {kind.value} link to {far}"
     for node in system.model.nodes():
         for interface in node.interfaces:
-            if node.running and interface.place is not None and interface.place.switch == name:
-                needed[interface.place.port] = f"node {node.ref}, interface {interface.name}"
+            if node.running and interface.place is not None:
+                ports = needed.setdefault(interface.place.switch, {})
+                ports[interface.place.port] = f"node {node.ref}, interface {interface.name}"
+    return needed
+
+
+def _port_troubles(ports: dict[str, PortState] | None, needed: dict[str, str]) -> Iterator[PortTrouble]:
+    """What is wrong with the ports that are needed; nothing while the switch was never heard of."""
+    if ports is None:
+        return
     for port, needed_by in sorted(needed.items()):
         if port not in ports:
             yield PortTrouble(port, "missing", needed_by)

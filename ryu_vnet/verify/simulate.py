@@ -30,8 +30,8 @@ class Simulator:
     """Executes the tables of switches by name, joined by wires.
 
     `wires` leads from each wired port to the port at the other end, so a cable stands in it twice. What leaves by a
-    port without a wire is delivered. `absent` are ports that rows name and that are not, or no longer, there. Tables are read when a frame first comes to their switch, and must not change
-    afterwards. Raises Invalid where a wire ends at a switch that has no table.
+    port without a wire is delivered. `absent` are ports that rows name and that are not, or no longer, there. Tables
+    are read when a frame first comes to their switch, and must not change afterwards. Raises Invalid where a wire ends at a switch that has no table.
     """
 
     def __init__(

@@ -12,6 +12,8 @@ from .upper import Arp, Icmpv6, Ip, Udp
 
 _HARDWARE = ("eth_src", "eth_dst", "arp_sha", "nd_sll", "nd_tll")
 _HEXADECIMAL = ("eth_type", "packet_type", "vlan_tci")
+_LARGEST_PLAIN = 0xFFFFF
+"""Network numbers are plain in a register; an adjacency, which has its kind in the top bits, reads better in hex."""
 _ARP_OPS = {1: "request", 2: "reply"}
 
 
@@ -42,7 +44,7 @@ def value_text(field: Field, value: int) -> str:
         return str(IPv6Address(value))
     if field.name == "vlan_vid":
         return str(value & 0xFFF) if value & 0x1000 else "none"
-    if field.name in _HEXADECIMAL or REGISTER_BY_FIELD.get(field.name) is not None and value > 0xFFFFF:
+    if field.name in _HEXADECIMAL or (field.name in REGISTER_BY_FIELD and value > _LARGEST_PLAIN):
         return f"{value:#x}"
     return str(value)
 

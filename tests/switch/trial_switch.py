@@ -6,6 +6,7 @@ is a check of the other. What leaves a port is read from the capture that the du
 
 from __future__ import annotations
 
+import re
 import struct
 import time
 from collections.abc import Sequence
@@ -94,6 +95,13 @@ class TrialSwitch:
     def trace(self, port: int, frame: bytes) -> str:
         """What ofproto/trace says of a frame; of several passes, the first only."""
         return self._ovs.appctl("ofproto/trace", self._name, f"in_port={port}", frame.hex())
+
+    def traced_ports(self, port: int, frame: bytes) -> list[int]:
+        """The ports that ofproto/trace sends a frame to, in order."""
+        shown = self._ovs.appctl("dpif/show")
+        ours = {int(dp): int(of) for of, dp in re.findall(rf"{self._name}-\d+ (\d+)/(\d+):", shown)}
+        (actions,) = re.findall(r"Datapath actions: (.*)", self.trace(port, frame))
+        return [ours[int(dp)] for dp in re.findall(r"(?:^|[,(])(\d+)(?=[,)]|$)", actions)]
 
     def _read_until(self, number: int, marker: bytes, deadline: float) -> list[bytes]:
         found: list[bytes] = []

@@ -1,0 +1,117 @@
+"""What the scripts show people: tables and lines, in colour where there is a terminal."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from itertools import groupby
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from .breakin import Outcome, Report
+from .reachability import Matrix
+from .reference import network_of
+from .topology import Interface, Topology
+
+WIDTH: Final = 118
+
+
+def console() -> Console:
+    """Where to print; wide enough for a matrix where the output is no terminal."""
+    plain = Console(highlight=False, soft_wrap=True)
+    return plain if plain.is_terminal else Console(highlight=False, soft_wrap=True, width=WIDTH)
+
+
+def matrix_table(topology: Topology, observed: Matrix, expected: Matrix) -> Table:
+    """Who reached whom: a row a source, a column a destination, a cell `observed/expected` in IPv4 and IPv6."""
+    table = Table(title="who reached whom, beside who should: IPv4 and IPv6, observed/expected", title_justify="left")
+    table.add_column("from \\ to")
+    for column in topology.interfaces:
+        table.add_column(column.node, justify="center")
+    for row in topology.interfaces:
+        network = network_of(row)
+        cells = [_cell(row, column, observed, expected) for column in topology.interfaces]
+        table.add_row(f"{row.node} ({'/'.join(network) if network else 'in none'})", *cells)
+    return table
+
+
+def _cell(row: Interface, column: Interface, observed: Matrix, expected: Matrix) -> Text:
+    keys = [key for key in ((row.id, column.id, family) for family in (4, 6)) if key in expected]
+    if not keys:
+        return Text("")
+    text = " ".join(f"{_sign(observed[key])}/{_sign(expected[key])}" for key in keys)
+    right = all(observed[key] == expected[key] for key in keys)
+    style = "bold red" if not right else "green" if expected[keys[0]] else "dim"
+    return Text(text if right else f"{text} !", style)
+
+
+def _sign(reached: bool) -> str:
+    return "y" if reached else "-"
+
+
+def wrong_pairs(observed: Matrix, expected: Matrix) -> list[str]:
+    """The pairs that are not as they should be, in words."""
+    return [
+        f"{source} {'did not reach' if should else 'reached'} {destination} over IPv{family}"
+        for (source, destination, family), should in sorted(expected.items())
+        if observed.get((source, destination, family)) != should
+    ]
+
+
+def identifiers_table(networks: Iterable[Mapping[str, Any]], segments: Iterable[str]) -> Table:
+    """Tags per segment and labels per network, as the controller has granted them."""
+    names = sorted(segments)
+    table = Table(title="what each network is called on the wire", title_justify="left")
+    for heading in ("network", "members", *(f"tag in {name}" for name in names), "MPLS label"):
+        table.add_column(heading)
+    for network in networks:
+        members = ", ".join(member["node"].partition("/")[2] for member in network["members"])
+        tags = [str(network["tags"].get(name, "-")) for name in names]
+        label = str(network["label"] or "none: it never leaves its segment")
+        table.add_row(f"{network['tenant']}/{network['name']}", members, *tags, label)
+    return table
+
+
+def attempts_table(report: Report) -> Table:
+    """What was tried, by kind: how often, how often it should and did arrive, how often somebody got in."""
+    table = Table(title="attempts to break in, and frames that must arrive", title_justify="left")
+    table.add_column("kind of frame")
+    for heading in ("sent", "due", "arrived", "got in"):
+        table.add_column(heading, justify="right")
+    order = [LEGITIMATE, *(kind for kind, _ in KINDS), "other"]
+    outcomes = sorted(report.outcomes, key=lambda outcome: order.index(_kind(outcome)))
+    for kind, group in groupby(outcomes, key=_kind):
+        counts: Counter[str] = Counter()
+        for outcome in group:
+            counts["sent"] += outcome.sent
+            counts["due"] += len(outcome.attempt.must)
+            counts["arrived"] += len(outcome.receivers & outcome.attempt.must)
+            counts["got in"] += len(outcome.broke_in)
+        style = "bold red" if counts["got in"] or counts["due"] != counts["arrived"] else ""
+        table.add_row(kind, *(str(counts[name]) for name in ("sent", "due", "arrived", "got in")), style=style)
+    return table
+
+
+KINDS: Final = (
+    ("cut off, malformed", r"cut off|no more|longer|of version|of other address lengths"),
+    ("a tag or two of its own", r"tags? \d+( and \d+)?$|service tag|priority tag"),
+    ("MPLS labels, whole encapsulations", r"label \d|labels|replay"),
+    ("another's MAC", r"from the MAC"),
+    ("to a MAC of another network", r"to the MAC"),
+    ("another's IP address", r"from the IP"),
+    ("ARP that lies", r"ARP"),
+    ("neighbour discovery that lies", r"neighbour"),
+    ("to an unknown or reserved MAC", r"unknown unicast|to itself|to LLDP"),
+)
+LEGITIMATE: Final = "legitimate, to be delivered"
+
+
+def _kind(outcome: Outcome) -> str:
+    name = outcome.attempt.name
+    if name.startswith("own ethertype"):
+        return LEGITIMATE
+    return next((kind for kind, pattern in KINDS if re.search(pattern, name)), "other")

@@ -1,0 +1,5 @@
+"""`python -m ryu_vnet` is `vnet`."""
+
+from .cli import main
+
+main()
