@@ -34,10 +34,14 @@ def main() -> int:
                 running.controller.start()
                 ready = running.controller.wait_ready()
                 running.wait_in_step()
-                print(f"  killed and started, {turn + 1} of {times}: answers after {ready:.1f} s, all in step", flush=True)
+                print(
+                    f"  killed and started, {turn + 1} of {times}: answers after {ready:.1f} s, all in step", flush=True
+                )
             time.sleep(0.5)
         count = load.count
-        print(f"  pings: {count.sent} sent, {count.received} answered, {len(count.lost)} lost, {count.duplicates} twice")
+        print(
+            f"  pings: {count.sent} sent, {count.received} answered, {len(count.lost)} lost, {count.duplicates} twice"
+        )
         print(f"  messages to switches: {log.received} received, {log.count} of them change a table")
         good = count.sent == count.received and not count.duplicates and log.count == 0
         print("ok" if good else "FAILED")

@@ -50,7 +50,7 @@ class _Outbox:
             self.datapath.send(messages)
 
 
-class VnetApp(framework.Application):  # type: ignore[misc]
+class VnetApp(framework.Application):
     """The Ryu (or os-ken) application."""
 
     OFP_VERSIONS = [Version.OF14, Version.OF13]
@@ -87,8 +87,12 @@ class VnetApp(framework.Application):  # type: ignore[misc]
             self._lose(datapath.id)
             self._datapaths[datapath.id] = datapath
             self._adopt(datapath.id)
-        elif self._datapaths.get(datapath.id) is datapath:
+        elif self._is_current(datapath):
             self._lose(datapath.id)
+
+    def _is_current(self, datapath: Any) -> bool:
+        """Whether this is the connection that its switch has now."""
+        return self._datapaths.get(datapath.id) is datapath
 
     def _lose(self, dpid: int) -> None:
         self._datapaths.pop(dpid, None)
@@ -119,7 +123,7 @@ class VnetApp(framework.Application):  # type: ignore[misc]
 
     def _admit(self, name: str, datapath: Any) -> None:
         reasons = self._look_at_bridge(name)
-        if self._datapaths.get(datapath.id) is not datapath or self.system.switch_of(datapath.id) != name:
+        if not self._is_current(datapath) or self.system.switch_of(datapath.id) != name:
             return
         if reasons:
             LOG.error("switch %s is not programmed: %s", name, "; ".join(reasons))
@@ -165,7 +169,7 @@ class VnetApp(framework.Application):  # type: ignore[misc]
         """Look again at how each bridge is set up: what was mended may be programmed, what was undone may not."""
         for dpid, datapath in sorted(self._datapaths.items()):
             name = self.system.switch_of(dpid)
-            if name is None or self._datapaths.get(dpid) is not datapath:
+            if name is None or not self._is_current(datapath):
                 continue
             if name not in self._outboxes:
                 self._admit(name, datapath)

@@ -14,19 +14,22 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
+import eventlet
+from eventlet import wsgi
+
 from .openflow.wire import Multipart
 from .settings import Settings
 
 NAME = "ryu" if "ryu.base.app_manager" in sys.modules else "os_ken"
 if NAME == "os_ken":
+    # ryu-manager has done both before it loads us. Before anything of os-ken, which takes its hub from the
+    # environment and, with this hub, would have threads alone made green.
     os.environ.setdefault("OSKEN_HUB_TYPE", "eventlet")
+    eventlet.monkey_patch()
 
 _manager = import_module(f"{NAME}.base.app_manager")
 _cfg = import_module(f"{NAME}.cfg")
 hub = import_module(f"{NAME}.lib.hub")
-if NAME == "os_ken":
-    # ryu-manager has done this before it loads us. Before the controller's modules, which import sockets.
-    hub.patch()
 _handler = import_module(f"{NAME}.controller.handler")
 ofp_event = import_module(f"{NAME}.controller.ofp_event")
 import_module(f"{NAME}.controller.ofp_handler")
@@ -95,9 +98,6 @@ def configure(settings: Settings) -> None:
 
 def serve_http(application: Any, settings: Settings) -> None:
     """Serve a WSGI application, over TLS where there is a certificate. Never returns."""
-    import eventlet
-    from eventlet import wsgi
-
     family = socket.AF_INET6 if ":" in settings.api_host else socket.AF_INET
     listener = eventlet.listen((settings.api_host, settings.api_port), family=family)
     if settings.api_cert is not None:

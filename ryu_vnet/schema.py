@@ -93,12 +93,6 @@ class Intent(_Shape):
     tenants: dict[str, TenantSpec] = Field(default_factory=dict)
 
 
-class AttachSpec(_Shape):
-    """Which interface joins a network; may be left out where the node has only one."""
-
-    interface: str | None = None
-
-
 class StartSpec(_Shape):
     """Where a node starts: the switch port of each interface, for those whose place is to be set or changed."""
 

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Final
 
 import yaml
+
 from ryu_vnet.client import Answer, Client
 
 from .controller import ControllerProcess
@@ -45,7 +46,9 @@ def topology_path(name: str) -> Path:
     for path in (Path(name), TOPOLOGIES / name, TOPOLOGIES / f"{name}.yaml"):
         if path.is_file():
             return path
-    raise LabError(f"there is no topology {name!r}; there are {', '.join(p.stem for p in sorted(TOPOLOGIES.glob('*.yaml')))}")
+    raise LabError(
+        f"there is no topology {name!r}; there are {', '.join(p.stem for p in sorted(TOPOLOGIES.glob('*.yaml')))}"
+    )
 
 
 class RunningLab:

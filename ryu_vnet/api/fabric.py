@@ -95,7 +95,7 @@ def _status(app: OpenAPI, service: Service) -> None:
     def get_status() -> Response:
         """How everything stands."""
         system = service.system
-        waiting, nodes = pending(system, system.revision), system.model.nodes()
+        waiting, nodes = pending(system), system.model.nodes()
         return answer(
             Status(
                 framework=service.framework,

@@ -11,7 +11,7 @@ that still holds its table is sent nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
@@ -75,6 +75,45 @@ class Effects:
     """The answer to `look` is complete."""
 
 
+class Unacknowledged:
+    """The revisions that concern a switch and that it has not acknowledged.
+
+    Of those up to `floor` it is not known whether they concerned it, so they all count: after a restart, and when a
+    switch has been away for so long that the list was cut.
+    """
+
+    KEPT = 10_000
+
+    def __init__(self) -> None:
+        self.floor = -1
+        self._known: dict[int, None] = {}
+
+    def add(self, revision: int) -> None:
+        """A revision concerns the switch. They come in ascending order."""
+        self._known[revision] = None
+        if len(self._known) > self.KEPT:
+            self.forget_up_to(min(self._known))
+
+    def forget_up_to(self, revision: int) -> None:
+        """Let all revisions up to this one count, because it is not known which concerned the switch."""
+        self.floor = max(self.floor, revision)
+        self._known = {known: None for known in self._known if known > self.floor}
+
+    def acknowledge(self, revision: int) -> None:
+        """The switch holds what was wanted at that revision."""
+        self.floor = -1 if self.floor <= revision else self.floor
+        self._known = {known: None for known in self._known if known > revision}
+
+    def __contains__(self, revision: int) -> bool:
+        return revision <= self.floor or revision in self._known
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._known)
+
+    def __bool__(self) -> bool:
+        return self.floor >= 0 or bool(self._known)
+
+
 @dataclass(slots=True)
 class _Reading:
     """The dumps that were asked for and have not arrived in full."""
@@ -113,8 +152,7 @@ class CommunicationManager:
         """Steps that the switch refused, with its reason."""
         self.trouble: str | None = None
         """What went wrong that belongs to no step."""
-        self.unacknowledged: list[int] = []
-        """Revisions that concern this switch and that it has not acknowledged, ascending."""
+        self.unacknowledged = Unacknowledged()
         self.messages_sent = 0
         """Row and group messages sent since this manager was made."""
         self.counts: Counts = {}
@@ -169,20 +207,19 @@ class CommunicationManager:
         self._reading = self._looking = self._change = None
         return Effects(progress=True, looked=True)
 
-    def want(self, contents: Contents, revision: int, *, concerned: bool = True) -> Effects:
-        """The switch is to hold this from now on. `concerned`: this revision is not realised before it does."""
+    def want(self, contents: Contents, revision: int) -> Effects:
+        """The switch is to hold this from now on, and the revision is not realised before it does."""
         if self.in_step:
             self._held = revision - 1
         self.wanted = contents
         self._revision = revision
         self.trouble = self.trouble if self.state is State.REFUSED else None
-        if concerned and revision not in self.unacknowledged:
-            self.unacknowledged.append(revision)
+        self.unacknowledged.add(revision)
         return self._go_on()
 
     def retry(self) -> Effects:
         """Try again what was refused; the reason may have gone."""
-        if not self.rejected and self.trouble is None or self.state is not State.IN_STEP:
+        if (not self.rejected and self.trouble is None) or self.state is not State.IN_STEP:
             return Effects()
         self.rejected.clear()
         self.trouble = None
@@ -274,7 +311,7 @@ class CommunicationManager:
         if not steps or self.trouble is not None:
             self.state = State.IN_STEP
             if self.in_step:
-                self.unacknowledged = [revision for revision in self.unacknowledged if revision > self._revision]
+                self.unacknowledged.acknowledge(self._revision)
             return Effects(progress=True)
         self.state = State.CHANGING
         return Effects([self._bundle_of(self.version, steps)])
@@ -311,6 +348,8 @@ class CommunicationManager:
         steps = change.steps.values()
         if change.failed is None:
             _install(self.installed, steps)
+            if not self.rejected:
+                self.unacknowledged.acknowledge(change.revision)
         elif not any(step in self.rejected for step in steps):
             # The bundle failed as a whole and named no culprit: sending it again at once would fail again.
             self.trouble = f"a bundle of {len(steps)} messages was refused: {change.failed}"

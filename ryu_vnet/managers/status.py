@@ -123,7 +123,7 @@ class LinkStatus:
     why: str
 
 
-def pending(system: System, revision: int) -> list[Pending]:
+def pending(system: System, revision: int | None = None) -> list[Pending]:
     """The switches on which a revision is not realised, each with the reason."""
     return [Pending(name, why(system.switches[name])) for name in system.pending(revision)]
 
@@ -159,7 +159,7 @@ def _switch_status(system: System, name: str, needed: dict[str, str]) -> SwitchS
         realised=manager.in_step,
         why=why(manager),
         trouble=manager.trouble,
-        pending_revisions=sorted(revision for revision in manager.unacknowledged if revision),
+        pending_revisions=sorted(manager.unacknowledged),
         rows=len(table.rows),
         groups=len(table.groups),
         to_send=len(difference(known(manager), manager.wanted)),

@@ -85,8 +85,8 @@ class System:
         self.model = Model(values)
         self._recompile(self.revision)
         for manager in self.switches.values():
-            # What a switch acknowledged before a restart is not remembered: no revision is known to be realised.
-            manager.unacknowledged.insert(0, 0)
+            # What a switch acknowledged before a restart is not remembered.
+            manager.unacknowledged.forget_up_to(self.revision)
 
     # --- requests ---------------------------------------------------------------------------------------------------
 
@@ -121,13 +121,11 @@ class System:
         self._notify()
         return Answer(revision, changed=True)
 
-    def pending(self, revision: int) -> list[str]:
-        """The switches on which a revision is not realised yet, by name."""
-        return [
-            name
-            for name, manager in sorted(self.switches.items())
-            if any(waiting <= revision for waiting in manager.unacknowledged)
-        ]
+    def pending(self, revision: int | None = None) -> list[str]:
+        """The switches on which a revision is not realised yet, or any revision at all, by name."""
+        if revision is None:
+            return [name for name, manager in sorted(self.switches.items()) if manager.unacknowledged]
+        return [name for name, manager in sorted(self.switches.items()) if revision in manager.unacknowledged]
 
     def _check(self, work: Work) -> None:
         if work.fabric != self.fabric:

@@ -57,7 +57,7 @@ def parse_prefix(text: str, where: str = "ips") -> Prefix:
         prefix = ip_network(text)
     except ValueError as error:
         raise Invalid(Problem(where, f"{text!r}: {error}", "an address or prefix: 10.0.0.11, fd00::/64")) from None
-    if prefix.prefixlen and (prefix.is_multicast or prefix.prefixlen == prefix.max_prefixlen and not int(prefix[0])):
+    if prefix.prefixlen and (prefix.is_multicast or (prefix.prefixlen == prefix.max_prefixlen and not int(prefix[0]))):
         raise Invalid(Problem(where, f"{text} cannot be a source address", "a unicast address"))
     return prefix
 

@@ -31,7 +31,9 @@ class Simulator:
 
     `wires` leads from each wired port to the port at the other end, so a cable stands in it twice. What leaves by a
     port without a wire is delivered. `absent` are ports that rows name and that are not, or no longer, there. Tables
-    are read when a frame first comes to their switch, and must not change afterwards. Raises Invalid where a wire ends at a switch that has no table.
+    are read when a frame first comes to their switch, and must not change afterwards.
+
+    Raises Invalid where a wire ends at a switch that has no table.
     """
 
     def __init__(

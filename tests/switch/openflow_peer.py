@@ -1,9 +1,9 @@
 """The controller's end of one OpenFlow connection, over a plain socket, for tests that look at single messages.
 
-    with OpenFlowPeer(Version.OF14) as peer:
-        ovs.add_bridge("s1", dpid=1, controller=peer.address)
-        peer.accept()
-        rows = peer.dump_rows()
+with OpenFlowPeer(Version.OF14) as peer:
+    ovs.add_bridge("s1", dpid=1, controller=peer.address)
+    peer.accept()
+    rows = peer.dump_rows()
 """
 
 from __future__ import annotations

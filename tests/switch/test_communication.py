@@ -11,6 +11,7 @@ import yaml
 from dummy_ovs import DummyOvs
 from memory_store import MemoryStore
 from openflow_peer import OpenFlowPeer
+
 from ryu_vnet.fabric.observed import PortState
 from ryu_vnet.managers import requests
 from ryu_vnet.managers.communication import CommunicationManager, Contents, Effects, State
@@ -86,7 +87,7 @@ def test_an_empty_switch_gets_its_table(driven: Driven) -> None:
     wanted = figure_contents()
     driven.manager.want(wanted, 7)
     driven.connect()
-    assert driven.manager.in_step and driven.manager.unacknowledged == []
+    assert driven.manager.in_step and not driven.manager.unacknowledged
     assert driven.manager.messages_sent == len(wanted.rows) + len(wanted.groups)
     driven.check(wanted)
 
@@ -117,7 +118,9 @@ def test_what_others_left_is_put_right_on_connection(driven: Driven) -> None:
     driven.connect()
     driven.cut()
     driven.ovs.ofctl("add-flow", SWITCH, "table=0,priority=65535,actions=NORMAL")
-    driven.ovs.ofctl("add-flow", SWITCH, "table=7,tcp,tp_dst=80,actions=learn(table=9,NXM_OF_ETH_DST[]=NXM_OF_ETH_SRC[]),output:2")
+    driven.ovs.ofctl(
+        "add-flow", SWITCH, "table=7,tcp,tp_dst=80,actions=learn(table=9,NXM_OF_ETH_DST[]=NXM_OF_ETH_SRC[]),output:2"
+    )
     driven.ovs.ofctl("del-flows", SWITCH, "table=80")
     driven.ovs.ofctl("mod-flows", SWITCH, "table=40,actions=drop")
     number = min(wanted.groups)
@@ -128,7 +131,9 @@ def test_what_others_left_is_put_right_on_connection(driven: Driven) -> None:
     driven.check(wanted)
 
 
-def test_a_foreign_group_of_another_type_under_our_number_is_replaced_with_the_rows_that_name_it(driven: Driven) -> None:
+def test_a_foreign_group_of_another_type_under_our_number_is_replaced_with_the_rows_that_name_it(
+    driven: Driven,
+) -> None:
     wanted = figure_contents()
     number = min(wanted.groups)
     driven.manager.want(wanted, 1)
@@ -146,12 +151,13 @@ def test_any_sequence_of_wishes_ends_at_the_last(driven: Driven) -> None:
     driven.connect()
     for revision in range(1, 40):
         groups = {number: value for number, value in everything.groups.items() if chance.random() < 0.7}
-        row_of_group = {row for row, value in everything.rows.items() if any(_names(value, g) for g in everything.groups)}
+        row_of_group = {
+            row for row, value in everything.rows.items() if any(_names(value, g) for g in everything.groups)
+        }
         rows = {
             key: value
             for key, value in everything.rows.items()
-            if chance.random() < 0.7
-            and (key not in row_of_group or any(_names(value, number) for number in groups))
+            if chance.random() < 0.7 and (key not in row_of_group or any(_names(value, number) for number in groups))
         }
         driven.want(Contents(rows, groups), revision)
         assert driven.manager.in_step
@@ -172,7 +178,7 @@ def test_a_refused_row_is_named_and_holds_up_no_other(driven: Driven) -> None:
     in_forward = {key for key in wanted.rows if key[0] == 70}
     driven.manager.want(wanted, 1)
     driven.connect()
-    assert not driven.manager.in_step and driven.manager.unacknowledged == [1]
+    assert not driven.manager.in_step and list(driven.manager.unacknowledged) == [1]
     assert {step.key for step in driven.manager.rejected} < in_forward
     assert len(driven.manager.rejected) == len(in_forward) - 2
     assert all("TABLE_FULL" in reason for reason in driven.manager.rejected.values())
@@ -182,7 +188,7 @@ def test_a_refused_row_is_named_and_holds_up_no_other(driven: Driven) -> None:
     driven.ovs.vsctl("clear", "bridge", SWITCH, "flow_tables")
     driven.do(driven.manager.retry())
     driven.settle()
-    assert driven.manager.in_step and driven.manager.unacknowledged == []
+    assert driven.manager.in_step and not driven.manager.unacknowledged
     driven.check(wanted)
 
 
@@ -203,7 +209,11 @@ def test_a_connection_cut_in_the_middle_of_a_change_does_no_harm(driven: Driven)
 def test_ports_that_appear_vanish_and_are_renumbered_are_reported(driven: Driven) -> None:
     driven.connect()
     first = driven.manager.ports
-    assert {name: state.number for name, state in first.items()} == {"edgeA-host1": 1, "edgeA-host2": 2, "edgeA-core1": 3}
+    assert {name: state.number for name, state in first.items()} == {
+        "edgeA-host1": 1,
+        "edgeA-host2": 2,
+        "edgeA-core1": 3,
+    }
     assert any(effects.ports == first for effects in driven.seen)
     driven.ovs.vsctl("add-port", SWITCH, "late", "--", "set", "interface", "late", "type=dummy", "ofport_request=9")
     driven.settle(lambda: "late" in driven.manager.ports)

@@ -76,7 +76,9 @@ def intents(draw: st.DrawFn) -> Intent:
                 at=f"{draw(st.sampled_from(places))}:{tenant}{index}",
                 network=draw(st.sampled_from([None, *networks])),
             )
-            nodes[f"vm{index}"] = NodeSpec(running=draw(st.sampled_from([True, True, True, False])), interfaces={"eth0": interface})
+            nodes[f"vm{index}"] = NodeSpec(
+                running=draw(st.sampled_from([True, True, True, False])), interfaces={"eth0": interface}
+            )
         tenants[tenant] = TenantSpec(networks=networks, nodes=nodes)
     return Intent(fabric=fabric, tenants=tenants)
 

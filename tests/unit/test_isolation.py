@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 from drawn import Endpoint, applied, endpoints, intents, simulator
 from hypothesis import HealthCheck, given, settings
+
 from ryu_vnet.fabric.declared import LinkKind
 from ryu_vnet.managers.system import System
 from ryu_vnet.schema import Intent

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import sys
+from importlib import import_module
 from random import Random
 from typing import Any
 
@@ -10,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from legal_rows import random_group, random_row
-from ryu.ofproto.ofproto_protocol import ProtocolDesc
 
 from ryu_vnet.compiler import fields as f
 from ryu_vnet.compiler.fields import Field
@@ -38,6 +39,9 @@ from ryu_vnet.openflow import messages, replies
 from ryu_vnet.openflow.error_names import error_names
 from ryu_vnet.openflow.rows import encode_group, encode_row
 from ryu_vnet.openflow.wire import BundleStep, Version
+
+FRAMEWORK = "ryu" if sys.version_info < (3, 12) else "os_ken"
+ProtocolDesc: Any = import_module(f"{FRAMEWORK}.ofproto.ofproto_protocol").ProtocolDesc
 
 XID = 0x1234_5678
 BUNDLE = 77

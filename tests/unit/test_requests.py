@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from drawn import new_system
+
 from ryu_vnet.errors import Conflict, Invalid, NotFound
 from ryu_vnet.managers import requests
 from ryu_vnet.managers.system import System
