@@ -63,9 +63,8 @@ class Demo:
         self.console.print(show.matrix_table(self.topology, observed, expected))
         wrong = show.wrong_pairs(observed, expected)
         self.wrong += wrong
-        self.say(
-            f"{len(expected)} pairs, {sum(expected.values())} should reach, {sum(observed.values())} did; {len(wrong)} wrong"
-        )
+        should, did = sum(expected.values()), sum(observed.values())
+        self.say(f"{len(expected)} pairs, {should} should reach, {did} did; {len(wrong)} wrong")
 
     def on_the_wire(self) -> None:
         """One ping of Z followed from rack to rack."""
@@ -171,9 +170,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             demo.negative_control()
     for line in demo.wrong:
         console.print(f"WRONG: {line}", style="bold red", markup=False)
-    verdict = (
-        "observed differs from expected" if demo.wrong else "observed equals expected, and the control was noticed"
-    )
+    good = "observed equals expected" + ("" if options.tamper else ", and the control was noticed")
+    verdict = "observed differs from expected" if demo.wrong else good
     console.print(f"\n{verdict}", style="bold red" if demo.wrong else "bold green")
     return 1 if demo.wrong else 0
 

@@ -39,9 +39,8 @@ def main() -> int:
                 )
             time.sleep(0.5)
         count = load.count
-        print(
-            f"  pings: {count.sent} sent, {count.received} answered, {len(count.lost)} lost, {count.duplicates} twice"
-        )
+        lost, twice = len(count.lost), count.duplicates
+        print(f"  pings: {count.sent} sent, {count.received} answered, {lost} lost, {twice} twice")
         print(f"  messages to switches: {log.received} received, {log.count} of them change a table")
         good = count.sent == count.received and not count.duplicates and log.count == 0
         print("ok" if good else "FAILED")

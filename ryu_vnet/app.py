@@ -53,7 +53,7 @@ class _Outbox:
 class VnetApp(framework.Application):
     """The Ryu (or os-ken) application."""
 
-    OFP_VERSIONS = [Version.OF14, Version.OF13]
+    OFP_VERSIONS = (Version.OF14, Version.OF13)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -46,9 +46,8 @@ def topology_path(name: str) -> Path:
     for path in (Path(name), TOPOLOGIES / name, TOPOLOGIES / f"{name}.yaml"):
         if path.is_file():
             return path
-    raise LabError(
-        f"there is no topology {name!r}; there are {', '.join(p.stem for p in sorted(TOPOLOGIES.glob('*.yaml')))}"
-    )
+    known = ", ".join(path.stem for path in sorted(TOPOLOGIES.glob("*.yaml")))
+    raise LabError(f"there is no topology {name!r}; there are {known}")
 
 
 class RunningLab:

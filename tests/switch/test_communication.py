@@ -21,6 +21,7 @@ from ryu_vnet.schema import Intent
 
 FIGURE = Path(__file__).parents[2] / "topologies" / "figure.yaml"
 SWITCH = "edgeA"
+FOREIGN_ROW = "table=7,tcp,tp_dst=80,actions=learn(table=9,NXM_OF_ETH_DST[]=NXM_OF_ETH_SRC[]),output:2"
 PORTS = ("edgeA-host1", "edgeA-host2", "edgeA-core1")
 
 
@@ -118,9 +119,7 @@ def test_what_others_left_is_put_right_on_connection(driven: Driven) -> None:
     driven.connect()
     driven.cut()
     driven.ovs.ofctl("add-flow", SWITCH, "table=0,priority=65535,actions=NORMAL")
-    driven.ovs.ofctl(
-        "add-flow", SWITCH, "table=7,tcp,tp_dst=80,actions=learn(table=9,NXM_OF_ETH_DST[]=NXM_OF_ETH_SRC[]),output:2"
-    )
+    driven.ovs.ofctl("add-flow", SWITCH, FOREIGN_ROW)
     driven.ovs.ofctl("del-flows", SWITCH, "table=80")
     driven.ovs.ofctl("mod-flows", SWITCH, "table=40,actions=drop")
     number = min(wanted.groups)
@@ -131,7 +130,7 @@ def test_what_others_left_is_put_right_on_connection(driven: Driven) -> None:
     driven.check(wanted)
 
 
-def test_a_foreign_group_of_another_type_under_our_number_is_replaced_with_the_rows_that_name_it(
+def test_a_foreign_group_of_another_type_is_replaced_with_the_rows_that_name_it(
     driven: Driven,
 ) -> None:
     wanted = figure_contents()

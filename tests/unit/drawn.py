@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from itertools import pairwise
 
 from hypothesis import strategies as st
 from memory_store import MemoryStore
@@ -50,7 +51,7 @@ def fabrics(draw: st.DrawFn) -> FabricSpec:
     names = [f"core{index}" for index in range(cores)]
     for name in names:
         switch(name, None)
-    for one, other in zip(names, names[1:], strict=False):
+    for one, other in pairwise(names):
         link("core", one, other)
     for index, edge in enumerate(edges):
         if names:

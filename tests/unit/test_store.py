@@ -16,7 +16,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from memory_store import MemoryStore
 
 from ryu_vnet.errors import Conflict, StoreError
 from ryu_vnet.store import Document, SqliteStore, Store
@@ -30,12 +29,7 @@ def open_sqlite(folder: Path) -> Store:
     return SqliteStore(folder / "vnet.db")
 
 
-def open_memory(folder: Path) -> Store:
-    """The stand-in of other tests; it must do as the others do."""
-    return MemoryStore()
-
-
-@pytest.fixture(params=[open_sqlite, open_memory], ids=["sqlite", "memory"])
+@pytest.fixture(params=[open_sqlite], ids=["sqlite"])
 def open_store(request: pytest.FixtureRequest) -> Open:
     opener: Open = request.param
     return opener
