@@ -7,6 +7,7 @@ import re
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +18,7 @@ import yaml
 from ryu_vnet.client import Answer, Client
 
 from .controller import ControllerProcess
-from .lab import Lab
+from .lab import CONTROLLER, Lab
 from .sandbox import LabError, run
 from .topology import Topology, load
 
@@ -56,10 +57,19 @@ class RunningLab:
         with RunningLab("figure") as running:
             matrix = measure(running.lab)
 
-    `settings` are further VNET_ settings of the controller. With `applied=False` the controller starts empty.
+    `settings` are further VNET_ settings of the controller, `target` is where the switches look for it, `prepare` is
+    called with the lab before it starts. With `applied=False` the controller starts empty.
     """
 
-    def __init__(self, name: str | Path, *, applied: bool = True, settings: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        name: str | Path,
+        *,
+        applied: bool = True,
+        settings: dict[str, str] | None = None,
+        target: str = CONTROLLER,
+        prepare: Callable[[Lab], None] = lambda lab: None,
+    ) -> None:
         self.path = topology_path(str(name))
         self.topology: Topology = load(self.path)
         self.framework = framework()
@@ -67,12 +77,15 @@ class RunningLab:
         self.built_seconds = self.realised_seconds = 0.0
         self._applied = applied
         self._settings = settings or {}
+        self._target = target
+        self._prepare = prepare
         self._stack = ExitStack()
 
     def __enter__(self) -> RunningLab:
         started = time.monotonic()
         try:
-            self.lab = self._stack.enter_context(Lab(self.topology))
+            self.lab = self._stack.enter_context(Lab(self.topology, self._target))
+            self._prepare(self.lab)
             folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="vnet-", dir="/run/vnet-lab")))
             self.log = folder / "controller.log"
             environment = {"VNET_STORE": str(folder / "store.db"), "VNET_OVSDB": self.lab.database, **self._settings}

@@ -1,0 +1,84 @@
+"""The scripts of mininet/, run as people run them; VNET_FRAMEWORK says under which framework.
+
+Each ends with 0 only if what was observed with real frames equals what was expected. The negative control proves that
+the same check can fail.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from vnet_lab.running import framework
+
+ROOT = Path(__file__).resolve().parents[2]
+TOPOLOGIES = sorted(path.stem for path in (ROOT / "topologies").glob("*.yaml"))
+PATIENCE_SECONDS = 400
+
+
+def script(name: str, *arguments: str, code: int = 0, given: str = "") -> str:
+    """Run a script; what it printed. It must end with `code`."""
+    command = [sys.executable, str(ROOT / "mininet" / f"{name}.py"), *arguments]
+    done = subprocess.run(command, input=given, text=True, capture_output=True, timeout=PATIENCE_SECONDS, check=False)
+    assert done.returncode == code, done.stdout[-4000:] + done.stderr[-4000:]
+    return done.stdout
+
+
+def test_demo_shows_what_it_should() -> None:
+    shown = script("demo")
+    manager = {"ryu": "ryu-manager ryu_vnet.app", "os-ken": "vnet controller"}[framework()]
+    for line in (
+        manager,
+        "84 pairs, 20 should reach, 20 did; 0 wrong",
+        "none: it never leaves its segment",
+        "0 break-ins or losses, 0 frames where they have no business",
+        "noticed: red/vm1.1/eth0 heard a broadcast of green/vm2.1",
+        "observed equals expected, and the control was noticed",
+    ):
+        assert line in shown, shown
+    on_the_wire = [line for line in shown.splitlines() if line.startswith(("  trunk", "  core"))]
+    assert [line.split()[1] for line in on_the_wire] == [
+        *("host1-edgeA", "edgeA-core1", "core1-core2", "edgeB-core2", "host3-edgeB")
+    ]
+    assert "VLAN 3 |" in on_the_wire[0] and "VLAN 1 |" in on_the_wire[-1]
+    assert all(line.count("MPLS label") == 2 for line in on_the_wire[1:-1])
+
+
+def test_demo_fails_where_one_row_on_one_switch_is_altered() -> None:
+    shown = script("demo", "--tamper", code=1)
+    assert "WRONG: green/vm2.1/eth0 did not reach green/outside/eth0 over IPv4" in shown
+    assert "observed differs from expected" in shown
+
+
+@pytest.mark.parametrize("topology", TOPOLOGIES)
+def test_everybody_reaches_whom_they_should_and_nobody_else(topology: str) -> None:
+    assert "observed equals expected" in script("pingall", topology)
+
+
+@pytest.mark.parametrize("topology", TOPOLOGIES)
+def test_nobody_breaks_in(topology: str) -> None:
+    every = "5" if topology == "leaf-spine" else "1"
+    shown = script("breakin", "--every", every, topology)
+    assert "0 wrong, 0 where they have no business" in shown and "nobody got in" in shown
+
+
+@pytest.mark.parametrize("topology", ["figure", "leaf-spine"])
+def test_a_controller_killed_under_traffic_loses_no_packet_and_sends_no_rule(topology: str) -> None:
+    shown = script("restart", topology, "2")
+    assert " 0 lost, 0 twice" in shown and " 0 of them change a table" in shown
+
+
+def test_switches_connect_over_tls_and_strangers_do_not() -> None:
+    shown = script("tls")
+    assert "in step over TLS" in shown and "none of them is let in" in shown
+
+
+def test_the_prompt_of_the_lab() -> None:
+    shown = script(
+        "lab", given="vnet status\nreach\nvnet trace blue/vm1.2 blue/vm3.1\ncontroller kill\nvnet status\nexit\n"
+    )
+    assert "realised on every switch" in shown
+    assert "blue/vm3.1 (blue/Z)" in shown
+    assert "delivered to blue/vm3.1 eth0" in shown
