@@ -125,7 +125,13 @@ class LinkStatus:
 
 def pending(system: System, revision: int | None = None) -> list[Pending]:
     """The switches on which a revision is not realised, each with the reason."""
-    return [Pending(name, why(system.switches[name])) for name in system.pending(revision)]
+    missing: dict[str, list[str]] = {}
+    for place in system.missing_ports(revision):
+        missing.setdefault(place.switch, []).append(f"it has no port {place.port} yet")
+    return [
+        Pending(name, "; ".join(filter(None, [why(system.switches[name]), *missing.get(name, ())])))
+        for name in system.pending(revision)
+    ]
 
 
 # --- one switch -----------------------------------------------------------------------------------------------------

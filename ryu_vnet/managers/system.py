@@ -23,7 +23,7 @@ from ..fabric.documents import FABRIC_KEY, OBSERVED_PREFIX, fabric_document, fab
 from ..fabric.observed import PortState, Topology
 from ..model.documents import from_document, to_document
 from ..model.state import Draft, Model
-from ..model.values import LABELS, Network, Node, Resting, key_of, tag_space
+from ..model.values import LABELS, Network, Node, Place, Resting, key_of, tag_space
 from ..openflow.rows import encode_group, encode_row
 from ..openflow.wire import Version
 from ..store.interface import Store
@@ -64,6 +64,8 @@ class System:
         """Switches that are connected and not declared: datapath identifier, and where they connect from."""
         self.listeners: list[Callable[[], None]] = []
         """Called after every change, and whenever a switch has acknowledged or refused something, came or went."""
+        self._awaited: dict[Place, int] = {}
+        """Ports that running interfaces need and that were missing, with the revision that needs them."""
         self._let_go: dict[str, float] = {}
         """For identifiers that rest, by key: since when no switch can have a rule for them any more."""
         self._load()
@@ -84,6 +86,7 @@ class System:
                 values.append(from_document(document.key, document.value))
         self.model = Model(values)
         self._recompile(self.revision)
+        self._await_ports(self.model.nodes(), self.revision)
         for manager in self.switches.values():
             # What a switch acknowledged before a restart is not remembered.
             manager.unacknowledged.forget_up_to(self.revision)
@@ -118,14 +121,40 @@ class System:
         self.ports = {name: ports for name, ports in self.ports.items() if not _other(self, work, name)}
         self.fabric = work.fabric
         self._recompile(revision)
+        self._await_ports([value for value in draft.changes.values() if isinstance(value, Node)], revision)
         self._notify()
         return Answer(revision, changed=True)
 
     def pending(self, revision: int | None = None) -> list[str]:
         """The switches on which a revision is not realised yet, or any revision at all, by name."""
-        if revision is None:
-            return [name for name, manager in sorted(self.switches.items()) if manager.unacknowledged]
-        return [name for name, manager in sorted(self.switches.items()) if revision in manager.unacknowledged]
+        waiting = {
+            name
+            for name, manager in self.switches.items()
+            if (manager.unacknowledged if revision is None else revision in manager.unacknowledged)
+        }
+        return sorted(waiting | {place.switch for place in self.missing_ports(revision)})
+
+    def missing_ports(self, revision: int | None = None) -> list[Place]:
+        """The ports without which a revision, or any at all, is not realised: nodes run on them and they are not
+        there. Of a switch that was never heard of, no port is known to be missing."""
+        return [
+            place
+            for place, since in sorted(self._awaited.items(), key=lambda item: str(item[0]))
+            if revision in (None, since) and self._is_missing(place)
+        ]
+
+    def _is_missing(self, place: Place) -> bool:
+        member = self.model.at(place)
+        known = place.switch in self.ports and self.topology.port_number(place) is None
+        return known and member is not None and member.node.running
+
+    def _await_ports(self, nodes: Iterable[Node], revision: int) -> None:
+        """Note the ports that running nodes need and that are not there, and forget those that came."""
+        self._awaited = {place: since for place, since in self._awaited.items() if self._is_missing(place)}
+        for node in nodes:
+            for interface in node.interfaces:
+                if interface.place is not None and self._is_missing(interface.place):
+                    self._awaited[interface.place] = revision
 
     def _check(self, work: Work) -> None:
         if work.fabric != self.fabric:

@@ -181,9 +181,9 @@ def test_a_node_from_birth_to_death(vnet: Run) -> None:
     }
     done("restart", "grey/vm9", "--at", "eth0=host2:vm9", code=4)
     assert node()["running"] and node()["interfaces"]["eth0"]["at"] == "host2:vm9"
-    done("node", "set", "grey/vm9", "--ip", "10.0.0.10", "--ip", "fd00::10")
+    done("node", "set", "grey/vm9", "--ip", "10.0.0.10", "--ip", "fd00::10", code=4)
     assert node()["interfaces"]["eth0"]["ips"] == ["10.0.0.10", "fd00::10"] and node()["running"]
-    done("node", "set", "grey/vm9", "--no-ip")
+    done("node", "set", "grey/vm9", "--no-ip", code=4)
     assert node()["interfaces"]["eth0"]["ips"] == []
     done("stop", "grey/vm9", code=4)
     done("node", "set", "grey/vm9", "--interface", "eth1", "--mac", "02:00:00:00:09:03")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from drawn import new_system
+from drawn import new_system, plug_everything
 
 from ryu_vnet.errors import Conflict, Invalid, NotFound
 from ryu_vnet.managers import requests
@@ -196,3 +196,16 @@ def test_a_node_on_a_switch_that_leaves_the_fabric_is_named() -> None:
     assert fabric is not None
     with pytest.raises(Invalid, match="vm3.1.*unknown switch 'host3'"):
         system.request(lambda work: requests.put_fabric(work, fabric))
+
+
+def test_a_start_is_not_realised_before_its_port_is_there() -> None:
+    system = with_figure()
+    plug_everything(system)
+    system.request(lambda work: requests.stop(work, "blue", "vm3.1"))
+    answer = system.request(lambda work: requests.start(work, "blue", "vm3.1", {"eth0": "host3:late"}))
+    assert [str(place) for place in system.missing_ports(answer.revision)] == ["host3:late"]
+    assert "host3" in system.pending(answer.revision)
+    plug_everything(system)
+    assert system.missing_ports() == []
+    again = system.request(lambda work: requests.start(work, "blue", "vm3.1", {}))
+    assert not again.changed and again.revision == answer.revision
