@@ -69,7 +69,7 @@ class _Copy:
         return _Copy(self.packet, self.in_port, dict(self.registers), whole=False)
 
     def read(self, field: Field) -> int | None:
-        if field is IN_PORT:
+        if field == IN_PORT:
             return self.in_port
         if field.name in self.registers:
             return self.registers[field.name]

@@ -79,14 +79,15 @@ def _of_kind(random: Random, kind: str) -> tuple[list[FieldMatch], list[Action]]
         return [FieldMatch(f.VLAN_VID, PRESENT, PRESENT)], [PopVlan()]
     untagged = FieldMatch(f.VLAN_VID, 0)
     if kind == "tag":
-        set_vid = random.choice([SetField(f.VLAN_VID, PRESENT | vid), Move(f.REG2, f.VLAN_TCI, 12)])
+        ways: list[Action] = [SetField(f.VLAN_VID, PRESENT | vid), Move(f.REG2, f.VLAN_TCI, 12)]
+        set_vid = random.choice(ways)
         return [random.choice([untagged, FieldMatch(f.ETH_DST, MACS[0])])], [PushVlan(), set_vid]
     if kind == "encap":
         port = random.choice(PORTS[:-1])
         other = random.choice([out for out in PORTS[:-1] if out != port])
         return [FieldMatch(f.IN_PORT, port)], [Clone(_encapsulate(random, other))]
     if kind == "swap":
-        actions = [SetField(f.MPLS_LABEL, label), DecMplsTtl(), SetMplsTtl(9)]
+        actions: list[Action] = [SetField(f.MPLS_LABEL, label), DecMplsTtl(), SetMplsTtl(9)]
         return [mpls], random.sample(actions, 2)
     if kind == "decap":
         if random.randrange(2):
@@ -165,8 +166,8 @@ def _send(random: Random, later: tuple[int, ...]) -> Action:
 
 def _bucket(random: Random) -> tuple[Action, ...]:
     """Registers and then a way out, as our fan-out has it."""
-    out = random.choice([Resubmit(TABLES[-1]), Output(random.choice(PORTS))])
-    return (_register(random), _register(random), out)
+    ways: list[Action] = [Resubmit(TABLES[-1]), Output(random.choice(PORTS))]
+    return (_register(random), _register(random), random.choice(ways))
 
 
 def _encapsulate(random: Random, port: int) -> tuple[Action, ...]:
@@ -177,7 +178,8 @@ def _encapsulate(random: Random, port: int) -> tuple[Action, ...]:
     actions: list[Action] = []
     for _ in range(random.randint(1, 2)):
         actions.append(Encap(PacketType.MPLS))
-        actions.append(random.choice([SetField(f.MPLS_LABEL, random.choice(LABELS)), Move(f.REG0, f.MPLS_LABEL, 20)]))
+        ways: list[Action] = [SetField(f.MPLS_LABEL, random.choice(LABELS)), Move(f.REG0, f.MPLS_LABEL, 20)]
+        actions.append(random.choice(ways))
         actions += random.choice([[], [SetMplsTtl(random.randrange(256))]])
     return (*actions, Encap(PacketType.ETHERNET), SetField(f.ETH_DST, MACS[0]), Output(port))
 

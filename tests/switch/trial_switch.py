@@ -152,7 +152,7 @@ def _actions(actions: Sequence[Action], goto: Sequence[str] = ()) -> str:
 
 
 def _condition(condition: FieldMatch) -> str:
-    if condition.field is f.PACKET_TYPE:
+    if condition.field == f.PACKET_TYPE:
         return f"packet_type=({condition.value >> 16},{condition.value & 0xFFFF:#x})"
     mask = "" if condition.mask is None else f"/{_value(condition.field, condition.mask)}"
     return f"{_name(condition.field)}={_value(condition.field, condition.value)}{mask}"

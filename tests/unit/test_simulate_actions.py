@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ryu_vnet.compiler import fields as f
+from ryu_vnet.compiler.fields import Field
 from ryu_vnet.compiler.pipeline import EGRESS, FORWARD, LABEL, NETWORK, PORT, SERVICE, SOURCE, TAG, TO_EGRESS
 from ryu_vnet.compiler.rows import (
     IN_PORT_PORT,
@@ -121,6 +122,12 @@ def test_output_leaves_the_way_in_alone_unless_asked() -> None:
 
 def test_output_by_a_port_that_is_not_there() -> None:
     assert reasons(run(ARP, row(0, (), Output(2)), absent=(("s", 2),))) == ["there is no port 2"]
+
+
+def test_fields_are_told_by_value() -> None:
+    """A row that was decoded or copied has fields that are equal to ours, not the same objects."""
+    port = Field(f.IN_PORT.name, f.IN_PORT.bits)
+    assert delivered(run(ARP, row(0, match(FieldMatch(port, 1)), Output(2)))) == [(2, ARP)]
 
 
 def test_registers() -> None:
