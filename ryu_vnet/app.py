@@ -12,13 +12,13 @@ from typing import Any
 
 from . import framework
 from .api import create_api
-from .errors import Unreachable, WireError
+from .errors import Unreachable, VnetError, WireError
 from .framework import DEAD, MAIN, MESSAGE_EVENTS, hub, ofp_event, set_ev_cls
 from .managers.bridge import refusals
 from .managers.system import System
 from .openflow.wire import Version
 from .ovsdb import read_bridge
-from .settings import Settings
+from .settings import read_settings
 from .store.sqlite import SqliteStore
 
 LOG = logging.getLogger(__name__)
@@ -57,7 +57,13 @@ class VnetApp(framework.Application):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.settings = Settings()
+        try:
+            self.settings = read_settings()
+            store = SqliteStore(self.settings.store)
+            self._listener = framework.listen(self.settings)
+        except VnetError as error:
+            # Neither framework knows an application that cannot start: anything else would end in a traceback.
+            raise SystemExit(f"ryu-vnet cannot start: {error}") from None
         framework.configure(self.settings)
         framework.leave_dumps_alone()
         self._datapaths: dict[int, Any] = {}
@@ -65,14 +71,14 @@ class VnetApp(framework.Application):
         self._outboxes: dict[str, _Outbox] = {}
         """Switches that are handed to the System Manager, by name."""
         self._changed = hub.Event()
-        self.system = System(SqliteStore(self.settings.store), self._send, time.monotonic)
+        self.system = System(store, self._send, time.monotonic)
         self.system.listeners.append(self._notify)
 
     def start(self) -> Any:
         """Start to listen. Called by the framework."""
         token = self.settings.api_token
         api = create_api(self.system, self._wait, token.get_secret_value() if token else None, framework.NAME)
-        hub.spawn(framework.serve_http, api, self.settings)
+        hub.spawn(framework.serve_http, api, self._listener)
         hub.spawn(self._keep_time)
         LOG.info("ryu-vnet on %s: API on %s:%d", framework.NAME, self.settings.api_host, self.settings.api_port)
         return super().start()
@@ -160,10 +166,14 @@ class VnetApp(framework.Application):
         while True:
             hub.sleep(1)
             seconds += 1
-            self.system.tick()
-            if seconds % RETRY_SECONDS == 0:
-                self.system.retry()
-                self._look_again()
+            try:
+                self.system.tick()
+                if seconds % RETRY_SECONDS == 0:
+                    self.system.retry()
+                    self._look_again()
+            except VnetError as error:
+                # A store that cannot be written now may be so again in a second; time must go on.
+                LOG.error("%s", error)
 
     def _look_again(self) -> None:
         """Look again at how each bridge is set up: what was mended may be programmed, what was undone may not."""

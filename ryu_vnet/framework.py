@@ -17,6 +17,7 @@ from typing import Any
 import eventlet
 from eventlet import wsgi
 
+from .errors import Invalid, Problem
 from .openflow.wire import Multipart
 from .settings import Settings
 
@@ -96,14 +97,29 @@ def configure(settings: Settings) -> None:
             _cfg.CONF.set_default(name, value if isinstance(value, int) else str(value))
 
 
-def serve_http(application: Any, settings: Settings) -> None:
-    """Serve a WSGI application, over TLS where there is a certificate. Never returns."""
-    family = socket.AF_INET6 if ":" in settings.api_host else socket.AF_INET
-    listener = eventlet.listen((settings.api_host, settings.api_port), family=family)
-    if settings.api_cert is not None:
-        listener = eventlet.wrap_ssl(
-            listener, certfile=str(settings.api_cert), keyfile=str(settings.api_key), server_side=True
-        )
+def listen(settings: Settings) -> Any:
+    """A socket for the web service, over TLS where there is a certificate; the port for switches is tried as well.
+
+    The framework listens for switches in a thread of its own, whose failure nobody would see. Raises Invalid.
+    """
+    _listen(settings.openflow_host, settings.openflow_port, "VNET_OPENFLOW").close()
+    listener = _listen(settings.api_host, settings.api_port, "VNET_API")
+    if settings.api_cert is None:
+        return listener
+    return eventlet.wrap_ssl(listener, certfile=str(settings.api_cert), keyfile=str(settings.api_key), server_side=True)
+
+
+def _listen(host: str, port: int, prefix: str) -> Any:
+    try:
+        return eventlet.listen((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        hint = f"end what listens there, or choose another by {prefix}_HOST and {prefix}_PORT"
+        raise Invalid(Problem(f"{prefix}_PORT", f"cannot listen on {host}, port {port}: {reason}", hint)) from None
+
+
+def serve_http(application: Any, listener: Any) -> None:
+    """Serve a WSGI application. Never returns."""
     wsgi.server(listener, application, log_output=False)
 
 

@@ -6,11 +6,16 @@ The environment wins. Fabric and intent are not options: they come through the A
 from __future__ import annotations
 
 import os
+import ssl
+from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
 
-from pydantic import Field, SecretStr, model_validator
+import yaml
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
+
+from .errors import Invalid, Problem
 
 DEFAULT_API_PORT = 8080
 DEFAULT_OPENFLOW_PORT = 6653
@@ -66,6 +71,43 @@ class Settings(BaseSettings):
                 f"(or leave it at 127.0.0.1)"
             )
         return self
+
+
+def read_settings() -> Settings:
+    """The options, with certificates that can be used. Raises Invalid, each option named as in the environment."""
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        raise Invalid(_problem(part["loc"], part["msg"]) for part in error.errors()) from None
+    except (ValueError, OSError, yaml.YAMLError) as error:
+        raise Invalid(Problem("VNET_CONFIG", str(error))) from None
+    found = [*_certificate_problems(settings)]
+    if found:
+        raise Invalid(found)
+    return settings
+
+
+def _problem(place: tuple[int | str, ...], message: str) -> Problem:
+    where = "_".join(["VNET", *map(str, place)]).upper() if place else ""
+    return Problem(where, message.removeprefix("Value error, "))
+
+
+def _certificate_problems(settings: Settings) -> Iterator[Problem]:
+    hint = "a file in PEM that this user may read"
+    for name in ("api", "openflow"):
+        certificate, key = getattr(settings, f"{name}_cert"), getattr(settings, f"{name}_key")
+        if certificate is None:
+            continue
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+        except OSError as error:
+            where = f"VNET_{name.upper()}_CERT"
+            yield Problem(where, f"cannot use {certificate} with {key}: {error.strerror or error}", hint)
+    if settings.openflow_ca is not None:
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(settings.openflow_ca)
+        except OSError as error:
+            yield Problem("VNET_OPENFLOW_CA", f"cannot use {settings.openflow_ca}: {error.strerror or error}", hint)
 
 
 def _is_loopback(host: str) -> bool:

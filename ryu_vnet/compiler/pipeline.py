@@ -184,7 +184,7 @@ LABEL = Stage(
     "LABEL",
     50,
     "frames from the core: a transport label that is ours comes off, any other is forwarded",
-    (f.ETH_TYPE, f.VLAN_VID, f.MPLS_LABEL),
+    (f.ETH_TYPE, f.VLAN_VID, f.MPLS_LABEL, f.MPLS_BOS),
     ("SERVICE", "EGRESS"),
     {"label": 100},
 )
@@ -207,13 +207,21 @@ FORWARD = Stage(
 EGRESS = Stage(
     "EGRESS",
     80,
-    "what the adjacency means today: a port, a tag and a port, or labels and a port",
+    "what the adjacency means today: a port, a tag and a port, or a core port that must be up",
     (f.REG3, f.REG4),
-    (),
+    ("ENCAP",),
     {"split": 200, "adjacency": 100},
 )
+ENCAP = Stage(
+    "ENCAP",
+    90,
+    "behind two labels, and out of that core port",
+    (f.REG3,),
+    (),
+    {"adjacency": 100},
+)
 
-STAGES = (PORT, SOURCE, NEIGHBOUR, NETWORK, TAG, LABEL, SERVICE, FORWARD, EGRESS)
+STAGES = (PORT, SOURCE, NEIGHBOUR, NETWORK, TAG, LABEL, SERVICE, FORWARD, EGRESS, ENCAP)
 STAGE_BY_TABLE = {stage.table: stage for stage in STAGES}
 
 TO_EGRESS = Resubmit(EGRESS.table)
@@ -227,6 +235,18 @@ NETWORK_BITS = 20
 def fanout_group(network: int, chunk: int) -> int:
     """The number of the `chunk`-th fan-out group of a network on a switch."""
     return chunk << NETWORK_BITS | network
+
+
+FIRST_PORT_GROUP = 0xF000_0000
+
+
+def port_group(port: int) -> int:
+    """The number of the group through which everything goes that leaves encapsulated by a core port.
+
+    Its one bucket is live while the port is there. Without it, Open vSwitch 3.1 executes the encapsulation of a copy
+    that cannot be sent on the next copy, and aborts (`push_eth()`, packets.c): one broadcast would end the switch.
+    """
+    return FIRST_PORT_GROUP | port
 
 
 FIRST_LABEL = 16

@@ -197,11 +197,22 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A group of type `all`: each bucket's actions are executed on a copy of the packet of its own."""
+    """Buckets of actions, each executed on a copy of the packet of its own.
+
+    Without `watch` all of them are (type `all`). With it, a port for each bucket, the first one is whose port is there
+    and up (type `fast failover`), or none.
+    """
 
     number: int
     buckets: tuple[tuple[Action, ...], ...]
     origin: Origin
+    watch: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.watch and len(self.watch) != len(self.buckets):
+            raise ValueError(
+                f"group {self.number:#x} has {len(self.buckets)} buckets and watches {len(self.watch)} ports"
+            )
 
 
 @dataclass(slots=True)

@@ -14,6 +14,7 @@ from .pipeline import (
     ADJACENCY_KIND_MASK,
     ADJACENCY_REG,
     EGRESS,
+    ENCAP,
     FROM_REG,
     LABEL,
     MPLS_TTL,
@@ -27,6 +28,7 @@ from .pipeline import (
     Toward,
     adjacency,
     go,
+    port_group,
     switch_mac,
     transport_label,
 )
@@ -37,15 +39,18 @@ from .rows import (
     DecMplsTtl,
     Encap,
     FieldMatch,
+    Group,
     Move,
     Origin,
     Output,
     PacketType,
     PushVlan,
+    Resubmit,
     Row,
     SetField,
     SetMplsTtl,
     Subject,
+    ToGroup,
 )
 from .source import MPLS_UNICAST, standing_rows
 from .spread import is_leaf
@@ -53,13 +58,28 @@ from .spread import is_leaf
 
 def switch_rows(switch: Switch, topology: Topology) -> Iterator[Row]:
     """Ports, labels and ways out of one switch: what it needs whoever its tenants are."""
-    origin = Origin(Subject.SWITCH, switch.number)
+    origin = switch_origin(switch)
     yield from _port_rows(switch, topology, origin)
     if switch.segment is not None:
         yield from standing_rows(origin)
         yield from _segment_egress_rows(switch, topology, origin)
     if switch.name in topology.fabric.core_switches():
         yield from _label_rows(switch, topology, origin)
+
+
+def switch_groups(switch: Switch, topology: Topology) -> Iterator[Group]:
+    """A group for each core port of an edge, which lets nothing through that the port could not send."""
+    if switch.segment is None:
+        return
+    for place, (kind, _) in sorted(topology.fabric.wires().items(), key=lambda item: str(item[0])):
+        port = topology.port_number(place) if place.switch == switch.name and kind is LinkKind.CORE else None
+        if port is not None:
+            yield Group(port_group(port), ((Resubmit(ENCAP.table),),), switch_origin(switch), watch=(port,))
+
+
+def switch_origin(switch: Switch) -> Origin:
+    """What rows and groups of a switch's own exist for."""
+    return Origin(Subject.SWITCH, switch.number)
 
 
 def _port_rows(switch: Switch, topology: Topology, origin: Origin) -> Iterator[Row]:
@@ -105,9 +125,14 @@ def _segment_egress_rows(switch: Switch, topology: Topology, origin: Origin) -> 
     yield EGRESS.row("split", from_core, (), None, origin)
     for segment, number in sorted(topology.fabric.segments.items()):
         if segment != switch.segment:
-            actions = way_out or _core_actions(switch, segment, topology)
-            if actions:
-                yield row(adjacency(Toward.SEGMENT, number), actions)
+            toward = adjacency(Toward.SEGMENT, number)
+            if way_out:
+                yield row(toward, way_out)
+                continue
+            port, labels = _core_actions(switch, segment, topology)
+            if port is not None:
+                yield row(toward, [ToGroup(port_group(port))])
+                yield ENCAP.row("adjacency", [FieldMatch(ADJACENCY_REG.field, toward)], labels, None, origin)
 
 
 def _trunk_actions(switch: Switch, target: str, topology: Topology) -> list[Action]:
@@ -118,18 +143,18 @@ def _trunk_actions(switch: Switch, target: str, topology: Topology) -> list[Acti
     return [PushVlan(), Move(TAG_REG.field, f.VLAN_TCI, TAG_REG.bits), Output(port)]
 
 
-def _core_actions(switch: Switch, segment: str, topology: Topology) -> list[Action]:
-    """The whole Ethernet frame behind service label and transport label (RFC 4448 without control word), towards
-    the edge in charge of a far segment; nothing where there is no way.
+def _core_actions(switch: Switch, segment: str, topology: Topology) -> tuple[int | None, list[Action]]:
+    """The core port towards the edge in charge of a far segment, None where there is no way; and how to get out of
+    it: the whole Ethernet frame behind service label and transport label (RFC 4448 without control word).
 
     Inside `clone`, because without it the copies that a fan-out makes afterwards keep the second Ethernet header.
     """
     edge = topology.edges_in_charge.get(segment)
     port = _out_port(LinkKind.CORE, switch.name, edge, topology) if edge else None
     if edge is None or port is None:
-        return []
+        return None, []
     far = topology.fabric.switches[edge].number
-    return [
+    return port, [
         Clone(
             (
                 Encap(PacketType.MPLS),
@@ -153,6 +178,7 @@ def _label_rows(switch: Switch, topology: Topology, origin: Origin) -> Iterator[
         labelled = [
             FieldMatch(f.ETH_TYPE, MPLS_UNICAST),
             FieldMatch(f.VLAN_VID, 0),
+            FieldMatch(f.MPLS_BOS, 0),
             FieldMatch(f.MPLS_LABEL, transport_label(number)),
         ]
         if edge == switch.name:

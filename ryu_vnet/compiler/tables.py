@@ -8,7 +8,7 @@ from .interface import interface_rows
 from .network import network_rows
 from .rows import Group, Row, SwitchTable
 from .spread import Spread, spread
-from .switch import switch_rows
+from .switch import switch_groups, switch_rows
 
 
 def compile_tables(model: Model, topology: Topology) -> dict[str, SwitchTable]:
@@ -16,6 +16,8 @@ def compile_tables(model: Model, topology: Topology) -> dict[str, SwitchTable]:
     between and in whatever order."""
     tables = {name: SwitchTable() for name in sorted(topology.fabric.switches)}
     for name, switch in sorted(topology.fabric.switches.items()):
+        for group in switch_groups(switch, topology):
+            tables[name].add_group(group)
         for row in switch_rows(switch, topology):
             tables[name].add(row)
     spreads: dict[str, Spread] = {}

@@ -77,8 +77,12 @@ def row_text(row: Row, style: Style = Style.OFCTL) -> str:
 
 def group_text(group: Group, style: Style = Style.OFCTL) -> str:
     """A whole group, one `bucket=` after the other."""
-    buckets = [f"bucket=actions={actions_text(actions, None, style)}" for actions in group.buckets]
-    return ",".join([f"group_id={group.number}", "type=all", *buckets])
+    watched = [f"watch_port:{port}," for port in group.watch] or [""] * len(group.buckets)
+    buckets = [
+        f"bucket={watch}actions={actions_text(actions, None, style)}"
+        for watch, actions in zip(watched, group.buckets, strict=True)
+    ]
+    return ",".join([f"group_id={group.number}", f"type={'ff' if group.watch else 'all'}", *buckets])
 
 
 def match_text(conditions: Match, style: Style = Style.OFCTL) -> str:

@@ -207,6 +207,13 @@ class CommunicationManager:
         self._reading = self._looking = self._change = None
         return Effects(progress=True, looked=True)
 
+    def leave(self) -> Effects:
+        """The switch belongs to the fabric no more: all that it holds goes, whatever is under way."""
+        if self.version is None or self.state is State.REFUSED:
+            return Effects()
+        delete_rows = messages.all_flows_delete(self.version, self._next_xid())
+        return Effects([delete_rows, messages.all_groups_delete(self.version, self._next_xid())])
+
     def want(self, contents: Contents, revision: int) -> Effects:
         """The switch is to hold this from now on, and the revision is not realised before it does."""
         if self.in_step:

@@ -127,6 +127,7 @@ class Meanings:
             "SERVICE": self._service_row,
             "FORWARD": self._forward_row,
             "EGRESS": self._egress_row,
+            "ENCAP": self._encap_row,
         }
 
     def row(self, row: Row) -> str:
@@ -137,6 +138,8 @@ class Meanings:
 
     def group(self, group: Group) -> str:
         """What a group does."""
+        if group.watch:
+            return f"what leaves with labels by {self.port(group.watch[0])}, while it is up"
         return f"copies to {_listed(self._targets(group))}"
 
     def port(self, number: int) -> str:
@@ -216,15 +219,19 @@ class Meanings:
         toward = conditions[ADJACENCY_REG.field.name]
         if toward.mask is not None:
             return "what came from the core does not go back to it"
-        inner = [action for part in row.actions if isinstance(part, Clone) for action in part.actions]
-        ports = [self.port(action.port) for action in [*row.actions, *inner] if isinstance(action, Output)]
-        label = _set(inner, f.MPLS_LABEL)
-        how = ""
-        if label is not None:
-            how = f"labelled for edge {self._names.edge_of_label(label)}, "
-        elif any(isinstance(action, PushVlan) for action in row.actions):
-            how = "tagged, "
+        how = "tagged, " if any(isinstance(action, PushVlan) for action in row.actions) else ""
+        ports = [self.port(action.port) for action in row.actions if isinstance(action, Output)]
+        groups = [self._groups[action.group] for action in row.actions if isinstance(action, ToGroup)]
+        ports += [f"{self.port(port)}, if it is up" for group in groups for port in group.watch]
         return f"to {self._names.adjacency(toward.value)}: {how}out of {', '.join(ports)}"
+
+    def _encap_row(self, row: Row, conditions: dict[str, FieldMatch]) -> str:
+        inner = [action for part in row.actions if isinstance(part, Clone) for action in part.actions]
+        ports = [self.port(action.port) for action in inner if isinstance(action, Output)]
+        label = _set(inner, f.MPLS_LABEL)
+        edge = self._names.edge_of_label(label) if label is not None else "none"
+        toward = self._names.adjacency(conditions[ADJACENCY_REG.field.name].value)
+        return f"to {toward}: labelled for edge {edge}, out of {', '.join(ports)}"
 
     # --- bits -------------------------------------------------------------------------------------------------------
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..compiler.pipeline import NETWORK_BITS, STAGE_BY_TABLE
-from ..compiler.rows import Origin, Subject
+from ..compiler.pipeline import STAGE_BY_TABLE
 from ..compiler.spread import spread
 from ..fabric.observed import PortState
 from ..model.values import LABELS, Network, Place
@@ -19,8 +18,6 @@ from .communication import Kind, difference
 from .explain import Meanings, Names
 from .system import System
 from .tables import known, require_switch, why
-
-LABEL_MASK = (1 << NETWORK_BITS) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +180,8 @@ def _rejections(system: System, name: str) -> Iterator[Rejection]:
     for step, reason in system.switches[name].rejected.items():
         verb = "removal of " if step.kind in (Kind.ROW_DELETE, Kind.GROUP_DELETE) else ""
         if isinstance(step.key, int):
-            origin = names.origin(Origin(Subject.NETWORK, step.key & LABEL_MASK))
+            known_group = table.groups.get(step.key)
+            origin = names.origin(known_group.origin) if known_group else f"switch {name}"
             yield Rejection(f"{verb}group {step.key:#x}", origin, reason)
         elif step.value:
             row, _ = decode_row(step.key, step.value)

@@ -194,7 +194,7 @@ class System:
         self.tables = compile_tables(self.model, self.topology)
         for name in sorted(set(self.switches) - set(self.tables)):
             # A switch that leaves the fabric is emptied if it is there; from then on it is a stranger.
-            self.effect(name, self.switches[name].want(Contents(), revision))
+            self.effect(name, self.switches[name].leave())
             del self.switches[name]
         for name, table in self.tables.items():
             contents = _contents(table)

@@ -41,6 +41,7 @@ _EMPTY_MATCH = (1, 4)
 """Type and length of a match without fields; 4 bytes of padding follow."""
 
 _ADD = b"\x00"
+_DELETE = b"\x03"
 _DELETE_STRICT = b"\x04"
 _NO_MASK = bytes(8)
 _NO_BUFFER_ANY_PORT_ANY_GROUP = b"\xff" * 12
@@ -48,6 +49,7 @@ _NOTHING_SAID = bytes(4)
 """Both timeouts, or flags and importance: none."""
 
 _GROUP_ADD, _GROUP_MODIFY, _GROUP_DELETE = 0, 1, 2
+_ALL_GROUPS = 0xFFFFFFFC
 _TYPE_ALL_AND_PAD = bytes(2)
 
 _ATOMIC_AND_ORDERED = 1 | 2
@@ -100,6 +102,22 @@ def flow_delete(version: Version, xid: int, key: bytes) -> bytes:
     return _message(version, MessageType.FLOW_MOD, xid, body)
 
 
+def all_flows_delete(version: Version, xid: int) -> bytes:
+    """Delete the rows of all tables, whatever they are (OFPFC_DELETE with OFPTT_ALL and an empty match)."""
+    body = (
+        bytes(8)
+        + _NO_MASK
+        + bytes([_ALL_TABLES])
+        + _DELETE
+        + _NOTHING_SAID
+        + bytes(2)
+        + _NO_BUFFER_ANY_PORT_ANY_GROUP
+        + _NOTHING_SAID
+        + struct.pack("!HH4x", *_EMPTY_MATCH)
+    )
+    return _message(version, MessageType.FLOW_MOD, xid, body)
+
+
 def group_add(version: Version, xid: int, number: int, value: bytes) -> bytes:
     """Add a group that is not there yet (7.3.4.2)."""
     return _group_mod(version, xid, _GROUP_ADD, number, value[:2], value[2:])
@@ -113,6 +131,11 @@ def group_modify(version: Version, xid: int, number: int, value: bytes) -> bytes
 def group_delete(version: Version, xid: int, number: int) -> bytes:
     """Delete a group, and with it every row that names it."""
     return _group_mod(version, xid, _GROUP_DELETE, number, _TYPE_ALL_AND_PAD, b"")
+
+
+def all_groups_delete(version: Version, xid: int) -> bytes:
+    """Delete all groups (OFPG_ALL)."""
+    return group_delete(version, xid, _ALL_GROUPS)
 
 
 def _group_mod(version: Version, xid: int, command: int, number: int, kind: bytes, buckets: bytes) -> bytes:

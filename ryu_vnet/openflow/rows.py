@@ -22,7 +22,7 @@ from ..compiler.rows import Action, Group, Origin, Row, Subject, cookie_of, orig
 from ..errors import WireError
 from .actions import decode_actions, encode_actions
 from .oxm import decode_match, encode_match
-from .wire import GROUP_TYPE_ALL, unpack
+from .wire import GROUP_TYPE_ALL, GROUP_TYPE_FAST_FAILOVER, unpack
 
 FOREIGN = Origin(Subject.SWITCH, 0)
 """The origin of what is not ours, or does not say: switches are numbered from 1."""
@@ -107,25 +107,32 @@ def _decode_instructions(data: bytes) -> tuple[tuple[Action, ...], int | None]:
 
 
 def encode_group(group: Group) -> bytes:
-    """The value of a group of type `all`. Raises WireError where a number in it does not fit its place."""
+    """The value of a group. Raises WireError where a number in it does not fit its place."""
+    kind = GROUP_TYPE_FAST_FAILOVER if group.watch else GROUP_TYPE_ALL
+    watched = group.watch or (ANY,) * len(group.buckets)
     try:
-        buckets = b"".join([_encode_bucket(actions) for actions in group.buckets])
+        buckets = [_encode_bucket(*bucket) for bucket in zip(group.buckets, watched, strict=True)]
     except (struct.error, OverflowError) as error:
         raise WireError(f"group {group.number:#x} does not fit OpenFlow: {error}") from error
-    return _GROUP.pack(GROUP_TYPE_ALL) + buckets
+    return _GROUP.pack(kind) + b"".join(buckets)
 
 
 def decode_group(number: int, value: bytes, origin: Origin = FOREIGN) -> Group:
     """The group that a value stands for; groups have no cookie, so who knows the origin says it.
 
-    Raises WireError for a group of another type than `all`, and for actions that we do not write.
+    Raises WireError for a group of another type than `all` and `fast failover`, for one that watches a group, and for
+    actions that we do not write.
     """
     (kind,) = unpack(_GROUP, value, 0, "value of a group")
-    if kind != GROUP_TYPE_ALL:
+    if kind not in (GROUP_TYPE_ALL, GROUP_TYPE_FAST_FAILOVER):
         name = _GROUP_TYPE_NAMES.get(kind, "unknown")
-        raise WireError(f"group {number:#x} has type {name} ({kind}); ours are of type all ({GROUP_TYPE_ALL})")
+        raise WireError(f"group {number:#x} has type {name} ({kind}); ours are of type all or fast failover")
     buckets = _split_buckets(value[_GROUP.size :])
-    return Group(number, tuple(decode_actions(actions) for actions in buckets), origin)
+    watch = tuple(port for _, port in buckets) if kind == GROUP_TYPE_FAST_FAILOVER else ()
+    group = Group(number, tuple(decode_actions(actions) for actions, _ in buckets), origin, watch)
+    if encode_group(group) != canonical_group(value):
+        raise WireError(f"{group} does not say all that is in {value.hex()}")
+    return group
 
 
 def canonical_group(value: bytes) -> bytes:
@@ -138,27 +145,27 @@ def canonical_group(value: bytes) -> bytes:
     buckets = _split_buckets(value[_GROUP.size :])
     if kind != GROUP_TYPE_ALL:
         return value
-    return _GROUP.pack(kind) + b"".join([_bucket_head(len(actions)) + actions for actions in buckets])
+    return _GROUP.pack(kind) + b"".join([_bucket_head(len(actions), ANY) + actions for actions, _ in buckets])
 
 
-def _encode_bucket(actions: tuple[Action, ...]) -> bytes:
+def _encode_bucket(actions: tuple[Action, ...], watch: int) -> bytes:
     encoded = encode_actions(actions)
-    return _bucket_head(len(encoded)) + encoded
+    return _bucket_head(len(encoded), watch) + encoded
 
 
-def _bucket_head(actions_length: int) -> bytes:
-    """Length, weight 0, watching nothing."""
-    return _BUCKET.pack(_BUCKET.size + actions_length, 0, ANY, ANY)
+def _bucket_head(actions_length: int, watch: int) -> bytes:
+    """Length, weight 0, the port it watches (`ANY` for none), and no group."""
+    return _BUCKET.pack(_BUCKET.size + actions_length, 0, watch, ANY)
 
 
-def _split_buckets(data: bytes) -> list[bytes]:
-    """The actions of each bucket."""
+def _split_buckets(data: bytes) -> list[tuple[bytes, int]]:
+    """The actions of each bucket, and the port that it watches."""
     buckets = []
     at = 0
     while at < len(data):
-        length, *_ = unpack(_BUCKET, data, at, "bucket")
+        length, _, watch, _ = unpack(_BUCKET, data, at, "bucket")
         if length < _BUCKET.size or length % 8 or at + length > len(data):
             raise WireError(f"bucket of {length} bytes where {len(data) - at} are left; wanted: a multiple of 8")
-        buckets.append(data[at + _BUCKET.size : at + length])
+        buckets.append((data[at + _BUCKET.size : at + length], watch))
         at += length
     return buckets

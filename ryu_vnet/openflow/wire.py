@@ -65,6 +65,7 @@ NICIRA = 0x00002320
 """The experimenter number of Open vSwitch's own actions and errors (ovs-actions(7))."""
 
 GROUP_TYPE_ALL = 0
+GROUP_TYPE_FAST_FAILOVER = 3
 LONGEST_MESSAGE = 0xFFFF
 """A message's length stands in 16 bits (7.1.1)."""
 

@@ -253,8 +253,15 @@ class Visit:
             self.anomalies.append(Anomaly(self.switch, f"{stage_name(task.table)}: there is no group {number:#x}"))
             self._stack.pop()
             return
-        for bucket in reversed(group.buckets):
+        for bucket in reversed(self._live_buckets(group)):
             self._branch(task, rewrite.as_action_set(bucket))
+
+    def _live_buckets(self, group: Group) -> tuple[tuple[Action, ...], ...]:
+        """All buckets, or of a fast failover group the first one whose port is there."""
+        if not group.watch:
+            return group.buckets
+        live = (bucket for bucket, port in zip(group.buckets, group.watch, strict=True) if port not in self._absent)
+        return tuple([*live][:1])
 
     def _branch(self, task: _Task, actions: Iterable[Action]) -> None:
         """Execute actions on a copy of their own, before the rest of the task."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import socket
 import struct
 from itertools import count
+from pathlib import Path
 from types import TracebackType
 
 from ryu_vnet.openflow import messages, replies
@@ -49,11 +50,27 @@ class OpenFlowPeer:
             self._socket.close()
         self._listener.close()
 
-    def accept(self) -> None:
-        """Wait for the switch, agree on the version (OpenFlow 1.3.5, 6.3.1) and ask for its datapath id."""
+    def greet(self) -> None:
+        """Wait for the switch and say hello. Open vSwitch may read that half a second later, so greet many at once."""
         self._socket, _ = self._listener.accept()
         self._socket.settimeout(PATIENCE_SECONDS)
         self.send(struct.pack("!BBHI", self.version, _HELLO, 8, self.xid()))
+
+    def accept(self) -> None:
+        """Wait for the switch, agree on the version (OpenFlow 1.3.5, 6.3.1) and ask for its datapath id."""
+        if self._socket is None:
+            self.greet()
+        self._meet()
+
+    def dial(self, bridge: Path) -> None:
+        """Connect to the socket that a bridge has for ovs-ofctl and its like (`BRIDGE.mgmt`)."""
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.settimeout(PATIENCE_SECONDS)
+        self._socket.connect(str(bridge))
+        self.send(struct.pack("!BBHI", self.version, _HELLO, 8, self.xid()))
+        self._meet()
+
+    def _meet(self) -> None:
         while self.receive()[1] != _HELLO:
             pass
         self.send(struct.pack("!BBHI", self.version, _FEATURES_REQUEST, 8, self.xid()))

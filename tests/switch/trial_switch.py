@@ -7,12 +7,11 @@ is a check of the other. What leaves a port is read from the capture that the du
 from __future__ import annotations
 
 import re
-import struct
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from dummy_ovs import DummyOvs
+from tx_capture import TxCapture
 
 from ryu_vnet.compiler import fields as f
 from ryu_vnet.compiler.fields import Field
@@ -60,10 +59,11 @@ class TrialSwitch:
         self._name = name
         self._ports = [f"{name}-{number}" for number in range(1, PORTS + 1)]
         ovs.add_bridge(name, dpid, ports=self._ports)
-        self._captures = {number: ovs.folder / f"{port}.pcap" for number, port in enumerate(self._ports, 1)}
-        for port, capture in zip(self._ports, self._captures.values(), strict=True):
-            ovs.vsctl("set", "interface", port, f"options:tx_pcap={capture}")
-        self._read = dict.fromkeys(self._captures, 24)  # the header of the capture file
+        self._captures: dict[int, TxCapture] = {}
+        for number, port in enumerate(self._ports, 1):
+            path = ovs.folder / f"{port}.pcap"
+            ovs.vsctl("set", "interface", port, f"options:tx_pcap={path}")
+            self._captures[number] = TxCapture(path)
         self._markers = 0
 
     def load(self, table: SwitchTable) -> None:
@@ -106,32 +106,13 @@ class TrialSwitch:
     def _read_until(self, number: int, marker: bytes, deadline: float) -> list[bytes]:
         found: list[bytes] = []
         while True:
-            for frame in self._new_frames(number):
+            for frame in self._captures[number].new_frames():
                 if frame == marker:
                     return found
                 found.append(frame)
             if time.monotonic() > deadline:
                 raise TimeoutError(f"the marker did not leave port {number} of {self._name}; before it: {found}")
             time.sleep(0.001)
-
-    def _new_frames(self, number: int) -> list[bytes]:
-        """Whole records of a capture (pcap, little-endian, microseconds) that were not read before."""
-        data = _read_from(self._captures[number], self._read[number])
-        frames, at = [], 0
-        while len(data) >= at + 16:
-            (length,) = struct.unpack_from("=8xI4x", data, at)
-            if len(data) < at + 16 + length:
-                break
-            frames.append(data[at + 16 : at + 16 + length])
-            at += 16 + length
-        self._read[number] += at
-        return frames
-
-
-def _read_from(path: Path, offset: int) -> bytes:
-    with path.open("rb") as file:
-        file.seek(offset)
-        return file.read()
 
 
 def row_text(row: Row) -> str:

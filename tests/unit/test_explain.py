@@ -65,7 +65,8 @@ def test_meanings_of_an_edge_and_a_core_switch(system: System) -> None:
     edge = row_statuses(system, "edgeA")
     assert any(text.startswith("service label") and "blue/Z" in text for text in meanings(edge, "SERVICE"))
     assert "in blue/Z, broadcast and multicast go to switch host1, segment B" in meanings(edge, "FORWARD")
-    assert any("labelled for edge edgeB, out of port" in text for text in meanings(edge, "EGRESS"))
+    assert any("if it is up" in text for text in meanings(edge, "EGRESS"))
+    assert any("labelled for edge edgeB, out of port" in text for text in meanings(edge, "ENCAP"))
     assert {row.stage for row in row_statuses(system, "core1")} == {"PORT", "LABEL", "EGRESS"}
     assert "copies to switch host1, segment B" in [group.meaning for group in group_statuses(system, "edgeA")]
 

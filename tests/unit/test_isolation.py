@@ -7,66 +7,15 @@ from __future__ import annotations
 
 import pytest
 from drawn import Endpoint, applied, endpoints, intents, simulator
+from drawn_frames import forged, to_everybody, unicast, with_own_tag
 from hypothesis import HealthCheck, given, settings
 
 from ryu_vnet.fabric.declared import LinkKind
 from ryu_vnet.managers.system import System
 from ryu_vnet.schema import Intent
-from ryu_vnet.verify import frames
-from ryu_vnet.verify.frames import Link
-from ryu_vnet.verify.packet import Packet
 from ryu_vnet.verify.trace import Trace
 
-BROADCAST = 0xFFFFFFFFFFFF
 ANY_SHAPE = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-
-
-def ip(end: Endpoint) -> str:
-    return f"10.0.0.{end.number}"
-
-
-def ip6(end: Endpoint) -> str:
-    return f"fd00::{end.number:x}"
-
-
-def unicast(source: Endpoint, to: Endpoint) -> list[Packet]:
-    link = Link(source.mac, to.mac)
-    return [
-        frames.ipv4_echo(link, ip(source), ip(to)),
-        frames.ipv6_echo(link, ip6(source), ip6(to)),
-        frames.arp_reply(link, ip(source), ip(to)),
-        frames.neighbour_advertisement(link, ip6(source), ip6(source), ip6(to), source.mac),
-        frames.raw(link, 0x88B5, b"an ethertype of its own"),
-    ]
-
-
-def to_everybody(source: Endpoint) -> list[Packet]:
-    return [
-        frames.arp_request(source.mac, ip(source), "10.0.0.200"),
-        frames.neighbour_solicitation(source.mac, ip6(source), "fd00::200", source.mac),
-        frames.raw(Link(source.mac, BROADCAST), 0x88B5, b"to all"),
-        frames.raw(Link(source.mac, 0x0180C2000000), 0x88B5, b"to a group"),
-    ]
-
-
-def forged(source: Endpoint, victim: Endpoint) -> list[Packet]:
-    """What `source` may not send: as `victim`, or as the fabric itself."""
-    mine, stolen = Link(source.mac, victim.mac), Link(victim.mac, source.mac)
-    whole = frames.raw(mine, 0x88B5, b"x" * 46)
-    attempts = [
-        frames.ipv4_echo(mine, "10.0.0.77", ip(victim)),
-        frames.ipv6_echo(mine, "fd00::77", ip6(victim)),
-        frames.arp_reply(mine, "10.0.0.77", ip(victim)),
-        frames.arp(mine, 2, (0x02FFFFFFFFFF, ip(source)), (victim.mac, ip(victim))),
-        frames.neighbour_advertisement(mine, ip6(source), "fd00::77", ip6(victim), source.mac),
-        frames.neighbour_advertisement(mine, ip6(source), ip6(source), ip6(victim), 0x02FFFFFFFFFF),
-        frames.neighbour_solicitation(source.mac, ip6(source), ip6(victim), 0x02FFFFFFFFFF),
-        frames.raw(mine, 0x8847, bytes.fromhex("00011140") + whole.to_bytes()),
-        frames.raw(mine, 0x8848, bytes.fromhex("00011140") + whole.to_bytes()),
-    ]
-    if victim.mac != source.mac:
-        attempts += [frames.raw(stolen, 0x88B5, b"stolen"), frames.ipv4_echo(stolen, ip(victim), ip(source))]
-    return attempts
 
 
 def check_wires(system: System, source: Endpoint, trace: Trace) -> None:
@@ -136,6 +85,21 @@ def test_broadcast_reaches_all_members_once_and_nobody_else(intent: Intent) -> N
             assert {crossing.to_switch for crossing in trace.crossings} <= useful, trace.text()
 
 
+@settings(ANY_SHAPE, max_examples=60)
+@given(intents())
+def test_a_port_that_vanishes_does_no_harm_before_the_controller_knows(intent: Intent) -> None:
+    """Rows name a port that is no longer there: fewer may be reached, never others, and no switch is harmed."""
+    system = applied(intent)
+    ends = endpoints(system, intent)
+    for near in system.fabric.wires():
+        fabric = simulator(system, absent=[(near.switch, system.ports[near.switch][near.port].number)])
+        for source in ends:
+            meant = {(end.switch, end.port) for end in ends if end is not source and end.network == source.network}
+            trace = fabric.inject(source.switch, source.port, to_everybody(source)[2])
+            assert not trace.anomalies, trace.text()
+            assert set(trace.delivered_to()) <= (meant if source.network else set()), trace.text()
+
+
 @ANY_SHAPE
 @given(intents())
 def test_forged_frames_go_nowhere(intent: Intent) -> None:
@@ -161,8 +125,7 @@ def test_tagged_frames_pass_where_the_network_allows_them_and_nowhere_else(inten
             for end in ends
             if network and network.tagged and end is not source and end.network == source.network
         ]
-        for vid in (1, 2, 3, 77):
-            frame = frames.tagged(frames.raw(Link(source.mac, BROADCAST), 0x88B5, b"own tag"), vid)
+        for frame in with_own_tag(source):
             trace = fabric.inject(source.switch, source.port, frame)
             assert sorted(trace.delivered_to()) == sorted(meant), trace.text()
             assert all(delivery.frame == frame for delivery in trace.deliveries)

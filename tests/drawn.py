@@ -6,12 +6,14 @@ Everything is drawn as a `schema.Intent`, so that tests go through the same requ
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
 from hypothesis import strategies as st
 from memory_store import MemoryStore
 
+from ryu_vnet.compiler.rows import SwitchTable
 from ryu_vnet.fabric.observed import PortState
 from ryu_vnet.managers import requests
 from ryu_vnet.managers.communication import Effects
@@ -65,16 +67,20 @@ def fabrics(draw: st.DrawFn) -> FabricSpec:
 def intents(draw: st.DrawFn) -> Intent:
     """A fabric, and two tenants whose nodes may have the same addresses as the other's."""
     fabric = draw(fabrics())
-    places = [name for name, switch in fabric.switches.items() if switch.segment is not None]
+    segments: dict[str, list[str]] = {}
+    for name, switch in fabric.switches.items():
+        if switch.segment is not None:
+            segments.setdefault(switch.segment, []).append(name)
     tenants = {}
     for tenant in ("red", "blue"):
         networks = {f"net{index}": NetworkSpec(tagged=draw(st.booleans())) for index in range(draw(st.integers(1, 2)))}
         nodes = {}
-        for index in range(draw(st.integers(0, 4))):
+        for index in range(draw(st.integers(0, 5))):
             interface = InterfaceSpec(
                 mac=f"02:00:00:00:00:{index + 1:02x}",
                 ips=[f"10.0.0.{index + 1}", f"fd00::{index + 1}"],
-                at=f"{draw(st.sampled_from(places))}:{tenant}{index}",
+                # The segment first, so that networks spread over several of them.
+                at=f"{draw(st.sampled_from(segments[draw(st.sampled_from(sorted(segments)))]))}:{tenant}{index}",
                 network=draw(st.sampled_from([None, *networks])),
             )
             nodes[f"vm{index}"] = NodeSpec(
@@ -123,14 +129,16 @@ def plug_everything(system: System) -> None:
         system.effect(switch, Effects(ports=ports))
 
 
-def simulator(system: System) -> Simulator:
-    """The simulator over the tables that the switches are to have."""
+def simulator(
+    system: System, tables: Mapping[str, SwitchTable] | None = None, absent: Iterable[tuple[str, int]] = ()
+) -> Simulator:
+    """The simulator over the tables that the switches are to have, or over others; ports `absent` are gone since."""
     number = {(name, port): state.number for name, ports in system.ports.items() for port, state in ports.items()}
     wires = {
         (near.switch, number[near.switch, near.port]): (far.switch, number[far.switch, far.port])
         for near, (_, far) in system.fabric.wires().items()
     }
-    return Simulator(system.tables, wires)
+    return Simulator(system.tables if tables is None else tables, wires, absent)
 
 
 def endpoints(system: System, intent: Intent) -> list[Endpoint]:
