@@ -110,8 +110,10 @@ def listen(settings: Settings) -> Any:
 
 
 def _listen(host: str, port: int, prefix: str) -> Any:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return eventlet.listen((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        # Left alone, eventlet shares a port with whoever else does, and each gets some of the connections.
+        return eventlet.listen((host, port), family=family, reuse_port=False)
     except OSError as error:
         reason = error.strerror or str(error)
         hint = f"end what listens there, or choose another by {prefix}_HOST and {prefix}_PORT"

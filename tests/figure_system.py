@@ -18,7 +18,7 @@ from flask import Flask
 from werkzeug.serving import make_server
 
 from ryu_vnet.api import create_api
-from ryu_vnet.fabric.documents import OBSERVED_PREFIX
+from ryu_vnet.fabric.documents import ADMITTED_PREFIX, OBSERVED_PREFIX, admission
 from ryu_vnet.managers import requests
 from ryu_vnet.managers.system import System
 from ryu_vnet.schema import Intent
@@ -58,6 +58,7 @@ def figure_system(folder: Path) -> System:
     system = System(store, _send_nothing, time.monotonic)
     system.request(lambda work: requests.apply(work, Intent.model_validate(figure())))
     store.commit({OBSERVED_PREFIX + name: ports for name, ports in ports_of(figure()).items()})
+    store.commit({ADMITTED_PREFIX + name: admission(switch) for name, switch in system.fabric.switches.items()})
     return System(store, _send_nothing, time.monotonic)
 
 

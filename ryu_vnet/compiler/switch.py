@@ -87,9 +87,9 @@ def _port_rows(switch: Switch, topology: Topology, origin: Origin) -> Iterator[R
         LinkKind.TRUNK: (From.TRUNK, TAG),
         LinkKind.CORE: (From.CORE, LABEL),
     }
-    for place, (kind, _) in sorted(topology.fabric.wires().items(), key=lambda item: str(item[0])):
+    for place, (kind, far) in sorted(topology.fabric.wires().items(), key=lambda item: str(item[0])):
         port = topology.port_number(place) if place.switch == switch.name else None
-        if port is not None:
+        if port is not None and topology.trusted(place, far):
             came_from, stage = leads[kind]
             actions = [SetField(FROM_REG.field, came_from)]
             yield PORT.row("port", [FieldMatch(f.IN_PORT, port)], actions, stage, origin)

@@ -141,11 +141,29 @@ def _segment_problems(fabric: Fabric) -> Iterator[Problem]:
             for link in fabric.links
             if link.kind is LinkKind.TRUNK and link.a.switch in graph and link.b.switch in graph
         )
+        yield from _loop_problems(fabric, segment)
         parts = [sorted(part) for part in nx.connected_components(graph)]
         if len(parts) > 1:
             apart = " | ".join(", ".join(part) for part in sorted(parts))
             hint = "join them with trunk links, or give them segments of their own"
             yield Problem("fabric.links", f"the switches of segment {segment} are not connected: {apart}", hint)
+
+
+def _loop_problems(fabric: Fabric, segment: str) -> Iterator[Problem]:
+    """Frames on trunks have no TTL: while switches disagree on which of two ways is in use, a broadcast would go round
+    for ever. So there is one way between any two switches of a segment."""
+    tree: nx.Graph[str] = nx.Graph()
+    for place, link in enumerate(fabric.links):
+        a, b = link.a.switch, link.b.switch
+        inside = all(name in fabric.switches and fabric.switches[name].segment == segment for name in (a, b))
+        if link.kind is not LinkKind.TRUNK or not inside:
+            continue
+        if tree.has_node(a) and tree.has_node(b) and nx.has_path(tree, a, b):
+            hint = "leave one of them out: redundant trunks are not possible yet, redundant core links are"
+            way = " - ".join(nx.shortest_path(tree, a, b))
+            yield Problem(f"fabric.links[{place}]", f"trunks of segment {segment} form a loop: {way} - {a}", hint)
+        else:
+            tree.add_edge(a, b)
 
 
 def _one_of(names: Any) -> str:

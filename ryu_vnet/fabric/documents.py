@@ -13,6 +13,7 @@ Json = dict[str, Any]
 
 FABRIC_KEY = "fabric"
 OBSERVED_PREFIX = "observed/"
+ADMITTED_PREFIX = "admitted/"
 
 
 def fabric_document(fabric: Fabric) -> Json:
@@ -42,6 +43,11 @@ def fabric_from(document: Json) -> Fabric:
         return Fabric({s.name: s for s in switches}, links, dict(document["segments"]), document["mtu"])
     except (KeyError, TypeError, ValueError) as error:
         raise StoreError(f"the stored fabric cannot be read: {error!r}") from error
+
+
+def admission(switch: Switch) -> Json:
+    """What is noted of a switch that is admitted. Under another number or in another segment it is not the same."""
+    return {"number": switch.number, "segment": switch.segment}
 
 
 def ports_document(ports: dict[str, PortState]) -> Json:

@@ -1,13 +1,15 @@
 """The fabric as it is: declared links whose ports exist and are up, and the paths over them.
 
-A port that its switch reports as missing or down takes its link out. A switch that was never heard of is believed
-to be as it was declared, so that the order in which switches come does not matter; what they last said is kept on
-disk by the System Manager, so that a restart does not matter either.
+A port that its switch reports as missing or down takes its link out. So does a switch that is not admitted: nobody has
+seen yet that it holds what it is to hold and nothing else, so what it sends may carry the tags of others, and what it
+is sent it may give to others. What switches last said, and which were admitted, is kept on disk by the System Manager,
+so that neither a restart nor a switch that is away changes any path.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -36,23 +38,34 @@ class Topology:
     same paths anywhere.
     """
 
-    def __init__(self, fabric: Fabric, ports: Mapping[str, Mapping[str, PortState]]) -> None:
+    def __init__(
+        self, fabric: Fabric, ports: Mapping[str, Mapping[str, PortState]], admitted: Collection[str] = ()
+    ) -> None:
         self.fabric = fabric
         self._ports = ports
+        self._admitted = admitted
+        self._numbers: dict[str, dict[str, int]] = {}
         self._towards: dict[tuple[LinkKind, str], dict[str, list[str]]] = {}
 
     def port_number(self, place: Place) -> int | None:
-        """The OpenFlow number of a port, or None where its switch has no such port or was never heard of."""
-        state = self._ports.get(place.switch, {}).get(place.port)
-        return state.number if state else None
+        """The OpenFlow number of a port, or None where its switch has no such port or was never heard of.
+
+        Two ports with one number, as may be reported while ports are renumbered, have none until that is over.
+        """
+        if place.switch not in self._numbers:
+            ports = self._ports.get(place.switch, {})
+            times = Counter(state.number for state in ports.values())
+            self._numbers[place.switch] = {n: state.number for n, state in ports.items() if times[state.number] == 1}
+        return self._numbers[place.switch].get(place.port)
 
     def port_up(self, place: Place) -> bool:
-        """Whether a port may be used; taken on trust where its switch was never heard of."""
-        ports = self._ports.get(place.switch)
-        if ports is None:
-            return True
-        state = ports.get(place.port)
-        return state is not None and state.up
+        """Whether a port is there and up."""
+        state = self._ports.get(place.switch, {}).get(place.port)
+        return state is not None and state.up and self.port_number(place) is not None
+
+    def trusted(self, link_end: Place, far: Place) -> bool:
+        """Whether frames may pass a link: both its switches are admitted."""
+        return link_end.switch in self._admitted and far.switch in self._admitted
 
     @cached_property
     def trunk_degree(self) -> dict[str, int]:
@@ -78,7 +91,7 @@ class Topology:
         for graph in graphs.values():
             graph.add_nodes_from(sorted(self.fabric.switches))
         for link in sorted(self.fabric.links, key=str):
-            if self.port_up(link.a) and self.port_up(link.b):
+            if self.port_up(link.a) and self.port_up(link.b) and self.trusted(link.a, link.b):
                 ends = {link.a.switch: link.a, link.b.switch: link.b}
                 if not graphs[link.kind].has_edge(link.a.switch, link.b.switch):
                     graphs[link.kind].add_edge(link.a.switch, link.b.switch, ends=ends)

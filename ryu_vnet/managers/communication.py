@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
 
+from ..errors import WireError
 from ..fabric.observed import PortState
 from ..openflow import messages, replies
 from ..openflow.wire import MessageType, Multipart, Version
@@ -120,6 +121,8 @@ class _Reading:
 
     groups_xid: int
     rows_xid: int
+    anew: bool = False
+    """Asked for in order to try again what was refused."""
     contents: Contents = field(default_factory=Contents)
     counts: dict[bytes, tuple[int, int]] = field(default_factory=dict)
 
@@ -141,8 +144,11 @@ Counts: TypeAlias = dict[bytes, tuple[int, int]]
 class CommunicationManager:
     """One switch. Public attributes are for reading."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, number: int = 0, *, admitted: bool = True) -> None:
         self.name = name
+        self.number = number
+        self.admitted = admitted
+        """Whether its links may be used. Until then nothing counts as acknowledged: frames do not get through."""
         self.state = State.AWAY
         self.version: Version | None = None
         self.ports: dict[str, PortState] = {}
@@ -161,6 +167,7 @@ class CommunicationManager:
         self._bundle = 0
         self._revision = 0
         self._held = 0
+        self._listing: dict[str, PortState] = {}
         self._reading: _Reading | None = None
         self._looking: _Reading | None = None
         self._change: _Change | None = None
@@ -184,6 +191,7 @@ class CommunicationManager:
         self.trouble = None
         self._change = self._looking = None
         self.installed = Contents()
+        self._listing.clear()
         ask_ports = messages.all_ports(version, self._next_xid())
         self._reading, ask = self._ask()
         return Effects([ask_ports, *ask])
@@ -200,8 +208,10 @@ class CommunicationManager:
         self._reading = self._looking = self._change = None
         return Effects(progress=True, looked=True)
 
-    def refuse(self, reason: str) -> Effects:
+    def refuse(self, reason: str, revision: int) -> Effects:
         """The switch must not be programmed as it is set up."""
+        if self.in_step:
+            self._held = revision
         self.state = State.REFUSED
         self.trouble = reason
         self._reading = self._looking = self._change = None
@@ -221,16 +231,23 @@ class CommunicationManager:
         self.wanted = contents
         self._revision = revision
         self.trouble = self.trouble if self.state is State.REFUSED else None
+        self.rejected = {step: reason for step, reason in self.rejected.items() if _is_wanted(step, contents)}
         self.unacknowledged.add(revision)
         return self._go_on()
 
-    def retry(self) -> Effects:
-        """Try again what was refused; the reason may have gone."""
-        if (not self.rejected and self.trouble is None) or self.state is not State.IN_STEP:
-            return Effects()
-        self.rejected.clear()
-        self.trouble = None
+    def admit(self) -> Effects:
+        """The switch has been seen in step: its links may be used."""
+        self.admitted = True
         return self._go_on()
+
+    def retry(self) -> Effects:
+        """Read the switch again, and try again what it refused; the reason may have gone."""
+        if self.in_step or self.state is not State.IN_STEP:
+            return Effects()
+        self.state = State.READING
+        self._reading, ask = self._ask()
+        self._reading.anew = True
+        return Effects(ask)
 
     def look(self) -> Effects:
         """Read the counters and what is really there, without changing anything."""
@@ -269,31 +286,49 @@ class CommunicationManager:
         for reading in (self._reading, self._looking):
             if reading is None:
                 continue
-            if xid == reading.groups_xid and kind == Multipart.GROUP_DESC:
-                reading.contents.groups.update(replies.groups(message))
-            elif xid == reading.rows_xid and kind == Multipart.FLOW:
-                for key, value, packets, octets in replies.flows(message):
-                    reading.contents.rows[key] = value
-                    reading.counts[key] = packets, octets
-                if not more:
-                    return self._read(reading)
+            try:
+                if xid == reading.groups_xid and kind == Multipart.GROUP_DESC:
+                    reading.contents.groups.update(replies.groups(message))
+                elif xid == reading.rows_xid and kind == Multipart.FLOW:
+                    for key, value, packets, octets in replies.flows(message):
+                        reading.contents.rows[key] = value
+                        reading.counts[key] = packets, octets
+                    if not more:
+                        return self._read(reading)
+            except WireError as error:
+                return self._not_read(reading, str(error))
         return Effects()
+
+    def _not_read(self, reading: _Reading, reason: str) -> Effects:
+        """The switch did not say what it has, or not so that it can be understood."""
+        if reading is self._looking:
+            self._looking = None
+            return Effects(looked=True)
+        self._reading = None
+        self.trouble = f"its tables could not be read: {reason}"
+        self.state = State.IN_STEP
+        return Effects(progress=True)
 
     def _read(self, reading: _Reading) -> Effects:
         self.counts = reading.counts
         if reading is self._looking:
             self._looking = None
-            if self._change is None and self.state is State.IN_STEP:
-                self.installed = reading.contents
             return Effects(looked=True)
+        if self._change is None and self.state is State.READING and reading.anew:
+            self.rejected.clear()
+            self.trouble = None
         self._reading = None
         self.installed = reading.contents
         return self._go_on()
 
     def _on_ports(self, message: bytes, more: bool) -> Effects:
         found = {port.name: port for port in replies.ports(message) if port.number < FIRST_RESERVED_PORT}
-        self.ports.update({name: PortState(p.number, p.link_up and p.admin_up) for name, p in found.items()})
-        return Effects() if more else Effects(ports=dict(self.ports))
+        self._listing.update({name: PortState(p.number, p.link_up and p.admin_up) for name, p in found.items()})
+        if more:
+            return Effects()
+        # All of them, in place of what was known: a port that went while the switch was away is in no message.
+        self.ports, self._listing = self._listing, {}
+        return Effects(ports=dict(self.ports))
 
     def _on_port_status(self, message: bytes) -> Effects:
         reason, port = replies.port_status(message)
@@ -317,7 +352,7 @@ class CommunicationManager:
         steps = [step for step in difference(self.installed, self.wanted) if step not in self.rejected]
         if not steps or self.trouble is not None:
             self.state = State.IN_STEP
-            if self.in_step:
+            if self.in_step and self.admitted:
                 self.unacknowledged.acknowledge(self._revision)
             return Effects(progress=True)
         self.state = State.CHANGING
@@ -335,11 +370,14 @@ class CommunicationManager:
 
     def _on_error(self, message: bytes) -> Effects:
         error = replies.error(message)
+        reason = f"{error.kind_name} {error.code_name}"
+        for reading in (self._reading, self._looking):
+            if reading is not None and error.xid in (reading.groups_xid, reading.rows_xid):
+                return self._not_read(reading, reason)
         change = self._change
         if change is None:
             return Effects()
         step = change.steps.get(error.xid)
-        reason = f"{error.kind_name} {error.code_name}"
         if step is not None:
             self.rejected[step] = reason
             change.failed = reason
@@ -356,7 +394,9 @@ class CommunicationManager:
         if change.failed is None:
             _install(self.installed, steps)
             if not self.rejected:
-                self.unacknowledged.acknowledge(change.revision)
+                self._held = max(self._held, change.revision)
+                if self.admitted:
+                    self.unacknowledged.acknowledge(change.revision)
         elif not any(step in self.rejected for step in steps):
             # The bundle failed as a whole and named no culprit: sending it again at once would fail again.
             self.trouble = f"a bundle of {len(steps)} messages was refused: {change.failed}"
@@ -399,6 +439,13 @@ def difference(installed: Contents, wanted: Contents) -> list[Step]:
     steps += [Step(Kind.ROW_DELETE, key) for key in installed.rows if key not in wanted.rows]
     steps += [Step(Kind.GROUP_DELETE, number) for number in installed.groups if number not in wanted.groups]
     return steps
+
+
+def _is_wanted(step: Step, contents: Contents) -> bool:
+    """Whether what a step does is still to be done."""
+    if isinstance(step.key, int):
+        return contents.groups.get(step.key, b"") == step.value
+    return contents.rows.get(step.key, b"") == step.value
 
 
 def _replaces_a_group(steps: Iterable[Step]) -> bool:

@@ -11,15 +11,25 @@ same under a framework and in a test.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from ..compiler.rows import SwitchTable
 from ..compiler.spread import spread
 from ..compiler.tables import compile_tables
-from ..errors import Invalid
+from ..errors import Invalid, StoreError
 from ..fabric.declared import Fabric
-from ..fabric.documents import FABRIC_KEY, OBSERVED_PREFIX, fabric_document, fabric_from, ports_document, ports_from
+from ..fabric.documents import (
+    ADMITTED_PREFIX,
+    FABRIC_KEY,
+    OBSERVED_PREFIX,
+    admission,
+    fabric_document,
+    fabric_from,
+    ports_document,
+    ports_from,
+)
 from ..fabric.observed import PortState, Topology
 from ..model.documents import from_document, to_document
 from ..model.state import Draft, Model
@@ -44,6 +54,16 @@ class Answer:
     changed: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """What a model and a fabric come to: each switch's table, as values and in the form in which it is sent."""
+
+    topology: Topology
+    admitted: set[str]
+    tables: dict[str, SwitchTable]
+    contents: dict[str, Contents]
+
+
 class System:
     """The whole state of one controller. Public attributes are for reading; it changes by `request` and by the
     events of switches and time."""
@@ -55,6 +75,10 @@ class System:
         self.model = Model()
         self.fabric = Fabric()
         self.ports: dict[str, dict[str, PortState]] = {}
+        self._admissions: dict[str, Json] = {}
+        """Of each switch that has been seen in step, as what: see `documents.admission`."""
+        self._unsaved: set[str] = set()
+        """Switches whose ports could not be written to the store."""
         self.topology = Topology(self.fabric, self.ports)
         self.tables: dict[str, SwitchTable] = {}
         self.switches: dict[str, CommunicationManager] = {}
@@ -66,8 +90,8 @@ class System:
         """Called after every change, and whenever a switch has acknowledged or refused something, came or went."""
         self._awaited: dict[Place, int] = {}
         """Ports that running interfaces need and that were missing, with the revision that needs them."""
-        self._let_go: dict[str, float] = {}
-        """For identifiers that rest, by key: since when no switch can have a rule for them any more."""
+        self._let_go: dict[Resting, float] = {}
+        """For identifiers that rest: since when no switch can have a rule for them any more."""
         self._load()
 
     @property
@@ -82,6 +106,8 @@ class System:
                 self.fabric = fabric_from(document.value)
             elif document.key.startswith(OBSERVED_PREFIX):
                 self.ports[document.key.removeprefix(OBSERVED_PREFIX)] = ports_from(document.value)
+            elif document.key.startswith(ADMITTED_PREFIX):
+                self._admissions[document.key.removeprefix(ADMITTED_PREFIX)] = document.value
             else:
                 values.append(from_document(document.key, document.value))
         self.model = Model(values)
@@ -109,18 +135,24 @@ class System:
             key: to_document(value) if value is not None else None for key, value in draft.changes.items()
         }
         if work.fabric != self.fabric:
+            gone = _gone(self.fabric, work.fabric)
             documents[FABRIC_KEY] = fabric_document(work.fabric)
-            documents.update({OBSERVED_PREFIX + name: None for name in self.ports if _other(self, work, name)})
+            documents.update({OBSERVED_PREFIX + name: None for name in gone if name in self.ports})
+            documents.update({ADMITTED_PREFIX + name: None for name in gone if name in self._admissions})
         if not documents:
             # A fabric that was declared anew is another object, even where it is the same.
             touched = {*draft.touched, *([FABRIC_KEY] if work.fabric is not self.fabric else [])}
             found = (self._store.get(key) for key in touched)
             return Answer(max((document.revision for document in found if document), default=0), changed=False)
+        gone = _gone(self.fabric, work.fabric)
+        ports = {name: known for name, known in self.ports.items() if name not in gone}
+        # Compiled before it is kept: what cannot be compiled is a request that is refused.
+        compiled = self._compile(draft, work.fabric, ports)
         revision = self._store.commit(documents)
         self.model.keep(draft.changes)
-        self.ports = {name: ports for name, ports in self.ports.items() if not _other(self, work, name)}
-        self.fabric = work.fabric
-        self._recompile(revision)
+        self.ports, self.fabric = ports, work.fabric
+        self._admissions = {name: known for name, known in self._admissions.items() if name not in gone}
+        self._hand_out(compiled, revision)
         self._await_ports([value for value in draft.changes.values() if isinstance(value, Node)], revision)
         self._notify()
         return Answer(revision, changed=True)
@@ -188,33 +220,71 @@ class System:
 
     # --- handing out ------------------------------------------------------------------------------------------------
 
-    def _recompile(self, revision: int) -> None:
+    def _compile(self, model: Model, fabric: Fabric, ports: dict[str, dict[str, PortState]]) -> _Compiled:
+        admitted = {name for name, switch in fabric.switches.items() if self._admissions.get(name) == admission(switch)}
+        topology = Topology(fabric, ports, admitted)
+        tables = compile_tables(model, topology)
+        return _Compiled(topology, admitted, tables, {name: _contents(table) for name, table in tables.items()})
+
+    def _recompile(self, revision: int, carried: Iterable[int] = ()) -> None:
         """Compile, and let each switch whose table is another now have it."""
-        self.topology = Topology(self.fabric, self.ports)
-        self.tables = compile_tables(self.model, self.topology)
-        for name in sorted(set(self.switches) - set(self.tables)):
-            # A switch that leaves the fabric is emptied if it is there; from then on it is a stranger.
-            self.effect(name, self.switches[name].leave())
-            del self.switches[name]
-        for name, table in self.tables.items():
-            contents = _contents(table)
-            manager = self.switches.get(name)
-            if manager is None:
-                manager = self.switches[name] = CommunicationManager(name)
-            elif manager.wanted == contents:
+        self._hand_out(self._compile(self.model, self.fabric, self.ports), revision, carried)
+
+    def _hand_out(self, compiled: _Compiled, revision: int, carried: Iterable[int] = ()) -> None:
+        """Let each switch whose table is another now have it. It is needed for `revision`, and for those `carried`."""
+        self.topology, self.tables = compiled.topology, compiled.tables
+        for name, manager in sorted(self.switches.items()):
+            switch = self.fabric.switches.get(name)
+            if switch is None or switch.number != manager.number:
+                # A bridge that leaves the fabric is emptied if it is there; from then on it is a stranger.
+                self.effect(name, manager.leave())
+                del self.switches[name]
+        for name, contents in compiled.contents.items():
+            present = self.switches.get(name)
+            if present is None:
+                present = self.switches[name] = CommunicationManager(name, self.fabric.switches[name].number)
+            elif present.wanted == contents and present.admitted == (name in compiled.admitted):
                 continue
-            self.effect(name, manager.want(contents, revision))
+            present.admitted = name in compiled.admitted
+            for earlier in carried:
+                present.unacknowledged.add(earlier)
+            self.effect(name, present.want(contents, revision))
+
+    def _admit(self, name: str) -> None:
+        """Let the links of a switch be used that is in step for the first time as what it is declared to be.
+
+        Until then its neighbours take nothing from it and send it nothing: it may hold rules from another life, with
+        tags and labels that mean something else now. Revisions that it would have acknowledged wait for them too.
+        """
+        manager, switch = self.switches.get(name), self.fabric.switches.get(name)
+        if manager is None or switch is None or manager.admitted or not manager.in_step:
+            return
+        revision = self._store.commit({ADMITTED_PREFIX + name: admission(switch)})
+        self._admissions[name] = admission(switch)
+        self._recompile(revision, carried=[*manager.unacknowledged])
 
     def effect(self, name: str, effects: Effects) -> None:
         """Carry out what an event of a switch leads to."""
         if effects.send:
             self._send(name, effects.send)
         if effects.ports is not None and effects.ports != self.ports.get(name) and name in self.fabric.switches:
-            revision = self._store.commit({OBSERVED_PREFIX + name: ports_document(effects.ports)})
             self.ports[name] = effects.ports
-            self._recompile(revision)
+            self._unsaved.add(name)
+            # What a switch says of itself holds, whether or not it can be written down now.
+            with suppress(StoreError):
+                self._save_ports()
+            self._recompile(self.revision)
         if effects.progress or effects.looked:
+            self._admit(name)
             self._notify()
+
+    def _save_ports(self) -> None:
+        documents: dict[str, Json | None] = {
+            OBSERVED_PREFIX + name: ports_document(self.ports[name]) for name in self._unsaved if name in self.ports
+        }
+        if documents:
+            self._store.commit(documents)
+        self._unsaved.clear()
 
     def _notify(self) -> None:
         for listener in self.listeners:
@@ -232,7 +302,7 @@ class System:
 
     def switch_refused(self, name: str, reason: str) -> None:
         """A switch is there, and must not be programmed as it is set up."""
-        self.effect(name, self.switches[name].refuse(reason))
+        self.effect(name, self.switches[name].refuse(reason, self.revision))
 
     def switch_message(self, name: str, message: bytes) -> None:
         """A switch said something. Raises WireError where it is broken."""
@@ -250,18 +320,14 @@ class System:
 
     def tick(self) -> None:
         """To be called about once a second: identifiers that have rested are free again."""
-        rested: dict[str, Json | None] = {}
+        self._save_ports()
         now = self._clock()
-        for resting in self.model.resting():
-            key = key_of(resting)
-            if self.holders(resting):
-                continue
-            if now - self._let_go.setdefault(key, now) >= REST_SECONDS:
-                rested[key] = None
+        let_go = [resting for resting in self.model.resting() if not self.holders(resting)]
+        self._let_go = {resting: self._let_go.get(resting, now) for resting in let_go}
+        rested = [key_of(resting) for resting, since in self._let_go.items() if now - since >= REST_SECONDS]
         if rested:
-            self._store.commit(rested)
+            self._store.commit(dict.fromkeys(rested))
             self.model.keep(dict.fromkeys(rested))
-        self._let_go = {key: since for key, since in self._let_go.items() if self.model.get(key) is not None}
 
     def retry(self) -> None:
         """To be called every few seconds: rows that a switch refused are tried again."""
@@ -287,10 +353,10 @@ def _networks_of(nodes: Iterable[Node]) -> set[str]:
     return {ref for ref in refs if ref is not None}
 
 
-def _other(system: System, work: Work, name: str) -> bool:
-    """Whether a switch is no longer there, or is another bridge under the same name."""
-    old, new = system.fabric.switches.get(name), work.fabric.switches.get(name)
-    return new is None or old is None or old.number != new.number
+def _gone(before: Fabric, after: Fabric) -> set[str]:
+    """The names of switches that are no longer there, or are other bridges under the same name."""
+    numbers = {name: switch.number for name, switch in after.switches.items()}
+    return {name for name, switch in before.switches.items() if numbers.get(name) != switch.number}
 
 
 def _contents(table: SwitchTable) -> Contents:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack, closing
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +18,7 @@ from openflow_peer import OpenFlowPeer
 from ryu_vnet.client import Answer, Client
 from ryu_vnet.managers.communication import Contents
 from ryu_vnet.managers.system import System
+from ryu_vnet.openflow.wire import Version
 from ryu_vnet.schema import Intent
 from ryu_vnet.store.sqlite import SqliteStore
 
@@ -75,6 +76,14 @@ class DataCentre:
         assert answer.realised, answer.pending
         self.wait_in_step()
         return answer
+
+    def add_ports(self, places: Iterable[str]) -> None:
+        """Give switches more ports, each `switch:port`."""
+        command: list[str] = []
+        for place in places:
+            switch, _, port = place.partition(":")
+            command += ["--", "add-port", switch, port, "--", "set", "interface", port, "type=dummy"]
+        self.ovs.vsctl(*command)
 
     def wait_in_step(self, *names: str) -> None:
         """Wait until these switches, or all, are known to hold what they are to hold."""

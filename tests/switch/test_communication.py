@@ -225,6 +225,19 @@ def test_ports_that_appear_vanish_and_are_renumbered_are_reported(driven: Driven
     driven.settle(lambda: not driven.manager.ports["edgeA-host1"].up)
 
 
+def test_a_port_that_went_while_the_switch_was_away_is_forgotten(driven: Driven) -> None:
+    """Its number may be another's now, who must not be taken for it."""
+    driven.connect()
+    driven.cut()
+    driven.ovs.vsctl("del-port", SWITCH, "edgeA-host1")
+    driven.ovs.vsctl("add-port", SWITCH, "new", "--", "set", "interface", "new", "type=dummy", "ofport_request=1")
+    driven.connect()
+    assert {name: state.number for name, state in driven.manager.ports.items()} == {
+        **{name: number for number, name in enumerate(PORTS, 1) if name != "edgeA-host1"},
+        "new": 1,
+    }
+
+
 def test_looking_reads_the_counters_and_changes_nothing(driven: Driven) -> None:
     wanted = figure_contents()
     driven.manager.want(wanted, 1)

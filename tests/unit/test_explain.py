@@ -9,7 +9,8 @@ from figure_system import figure_system
 
 from ryu_vnet.compiler.rows import Origin, Subject
 from ryu_vnet.errors import Invalid, NotFound
-from ryu_vnet.managers.communication import Contents, Kind, Step
+from ryu_vnet.managers import requests
+from ryu_vnet.managers.communication import Contents, Effects, Kind, Step
 from ryu_vnet.managers.explain import Names
 from ryu_vnet.managers.status import link_statuses, network_status, resting_statuses, switch_status
 from ryu_vnet.managers.system import System
@@ -160,8 +161,6 @@ def test_a_broadcast_reaches_the_members_alone(system: System) -> None:
 
 
 def test_why_a_frame_goes_nowhere(system: System) -> None:
-    from ryu_vnet.managers import requests
-
     assert "is 02:00:00:00:03:01" in trace(system, "red/vm1.1", "02:00:00:00:03:01", None).verdict
     system.request(lambda work: requests.detach(work, "red", "X", "vm1.1", None))
     assert "NETWORK: red/vm1.1 eth0 is in no network" in trace(system, "red/vm1.1", "red/vm2.2", None).verdict
@@ -169,7 +168,8 @@ def test_why_a_frame_goes_nowhere(system: System) -> None:
     stopped = trace(system, "red/vm1.1", "red/vm2.2", None)
     assert "PORT: no link and no running node is on this port" in stopped.verdict
     assert stopped.notes == ["red/vm1.1 is not running"]
-    del system.ports["host2"]["vm2.2"]
+    left = {name: state for name, state in system.ports["host2"].items() if name != "vm2.2"}
+    system.effect("host2", Effects(ports=left))
     assert "host2:vm2.2 of red/vm2.2 eth0 is not there" in trace(system, "red/vm2.2", "red/vm1.1", None).verdict
 
 
