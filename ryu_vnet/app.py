@@ -12,12 +12,12 @@ from typing import Any
 
 from . import framework
 from .api import create_api
-from .errors import Unreachable, VnetError, WireError
+from .errors import Unreachable, VnetError
 from .framework import DEAD, MAIN, MESSAGE_EVENTS, hub, ofp_event, set_ev_cls
-from .managers.bridge import refusals
+from .managers.bridge import BridgeReport, refusals
 from .managers.system import System
 from .openflow.wire import Version
-from .ovsdb import read_bridge
+from .ovsdb import read_bridges, use_tls
 from .settings import read_settings
 from .store.sqlite import SqliteStore
 
@@ -25,6 +25,16 @@ LOG = logging.getLogger(__name__)
 
 RETRY_SECONDS = 5
 """How often refused rows are tried again, and how each bridge is set up is looked at again."""
+
+
+def _guarded(job: Callable[[], None]) -> None:
+    """Do a job; what goes wrong in it must not end the thread that does it again and again, or a connection."""
+    try:
+        job()
+    except VnetError as error:
+        LOG.error("%s", error)
+    except Exception:
+        LOG.exception("this is a mistake in ryu-vnet")
 
 
 class _Outbox:
@@ -50,6 +60,10 @@ class _Outbox:
             self.datapath.send(messages)
 
 
+OVSDB_SECONDS = 5
+"""How long a database may take to say what is asked of it."""
+
+
 class VnetApp(framework.Application):
     """The Ryu (or os-ken) application."""
 
@@ -65,6 +79,9 @@ class VnetApp(framework.Application):
             # Neither framework knows an application that cannot start: anything else would end in a traceback.
             raise SystemExit(f"ryu-vnet cannot start: {error}") from None
         framework.configure(self.settings)
+        tls = (self.settings.ovsdb_key, self.settings.ovsdb_cert, self.settings.ovsdb_ca)
+        if all(tls):
+            use_tls(*map(str, tls))
         framework.leave_dumps_alone()
         self._datapaths: dict[int, Any] = {}
         """Connected switches by datapath identifier."""
@@ -80,6 +97,7 @@ class VnetApp(framework.Application):
         api = create_api(self.system, self._wait, token.get_secret_value() if token else None, framework.NAME)
         hub.spawn(framework.serve_http, api, self._listener)
         hub.spawn(self._keep_time)
+        hub.spawn(self._keep_trying)
         LOG.info("ryu-vnet on %s: API on %s:%d", framework.NAME, self.settings.api_host, self.settings.api_port)
         return super().start()
 
@@ -103,8 +121,11 @@ class VnetApp(framework.Application):
     def _lose(self, dpid: int) -> None:
         self._datapaths.pop(dpid, None)
         self.system.strangers.pop(dpid, None)
-        for name in [name for name, outbox in self._outboxes.items() if outbox.datapath.id == dpid]:
+        names = {name for name, outbox in self._outboxes.items() if outbox.datapath.id == dpid}
+        for name in [*names]:
             self._outboxes.pop(name).close()
+        # One that was refused has no outbox, and is away all the same.
+        for name in sorted(names | {self.system.switch_of(dpid) or ""} & set(self.system.switches)):
             self.system.switch_disconnected(name)
 
     @set_ev_cls(list(MESSAGE_EVENTS), MAIN)
@@ -112,10 +133,7 @@ class VnetApp(framework.Application):
         datapath = event.msg.datapath
         name = self.system.switch_of(datapath.id)
         if name in self._outboxes and self._outboxes[name].datapath is datapath:
-            try:
-                self.system.switch_message(name, bytes(event.msg.buf))
-            except WireError as error:
-                LOG.error("switch %s: %s", name, error)
+            _guarded(lambda: self.system.switch_message(name, bytes(event.msg.buf)))
 
     def _adopt(self, dpid: int) -> None:
         """Hand a connected switch to the System Manager if it is declared and set up as it must be."""
@@ -128,28 +146,47 @@ class VnetApp(framework.Application):
         hub.spawn(self._admit, name, self._datapaths[dpid])
 
     def _admit(self, name: str, datapath: Any) -> None:
-        reasons = self._look_at_bridge(name)
-        if not self._is_current(datapath) or self.system.switch_of(datapath.id) != name:
-            return
+        found = self._read_bridges(self._remote(name))
+        if self._is_current(datapath) and self.system.switch_of(datapath.id) == name:
+            _guarded(lambda: self._settle(name, datapath, self._judge(name, found)))
+
+    def _settle(self, name: str, datapath: Any, reasons: list[str]) -> None:
+        """Hand a switch over to the System Manager, refuse it, or leave it as it is."""
+        handed = name in self._outboxes
         if reasons:
-            LOG.error("switch %s is not programmed: %s", name, "; ".join(reasons))
-            self.system.switch_refused(name, "; ".join(reasons))
-        elif name not in self._outboxes:
+            text = "; ".join(reasons)
+            if handed or self.system.switches[name].trouble != text:
+                LOG.error("switch %s is not programmed: %s", name, text)
+            if handed:
+                self._outboxes.pop(name).close()
+            self.system.switch_refused(name, text)
+        elif not handed:
             LOG.info("switch %s is connected", name)
             self._outboxes[name] = _Outbox(datapath)
             self.system.switch_connected(name, Version(datapath.ofproto.OFP_VERSION))
 
-    def _look_at_bridge(self, name: str) -> list[str]:
-        """Why a switch must not be programmed, if its database says so; the report is kept for people to see."""
-        switch = self.system.fabric.switches[name]
-        remote = switch.ovsdb or self.settings.ovsdb
+    def _remote(self, name: str) -> str | None:
+        return self.system.fabric.switches[name].ovsdb or self.settings.ovsdb
+
+    def _read_bridges(self, remote: str | None) -> dict[int, BridgeReport] | str:
+        """What a database says of its bridges, or why that is not known."""
         if remote is None:
-            self.system.reports[name] = "not checked: no database is known (`ovsdb` of the switch, or VNET_OVSDB)"
-            return []
+            return "not checked: no database is known (`ovsdb` of the switch, or VNET_OVSDB)"
         try:
-            report = read_bridge(remote, switch.dpid)
+            with hub.Timeout(OVSDB_SECONDS, Unreachable(f"the database at {remote} does not answer")):
+                return read_bridges(remote)
         except Unreachable as error:
-            self.system.reports[name] = f"not checked: {error}"
+            return f"not checked: {error}"
+
+    def _judge(self, name: str, found: dict[int, BridgeReport] | str) -> list[str]:
+        """Why a switch must not be programmed, if its database says so; the report is kept for people to see."""
+        if isinstance(found, str):
+            self.system.reports[name] = found
+            return []
+        dpid = self.system.fabric.switches[name].dpid
+        report = found.get(dpid)
+        if report is None:
+            self.system.reports[name] = f"not checked: {self._remote(name)} has no bridge with identifier {dpid:016x}"
             return []
         self.system.reports[name] = report
         return list(refusals(report))
@@ -162,33 +199,32 @@ class VnetApp(framework.Application):
     # --- time -------------------------------------------------------------------------------------------------------
 
     def _keep_time(self) -> None:
-        seconds = 0
         while True:
             hub.sleep(1)
-            seconds += 1
-            try:
-                self.system.tick()
-                if seconds % RETRY_SECONDS == 0:
-                    self.system.retry()
-                    self._look_again()
-            except VnetError as error:
-                # A store that cannot be written now may be so again in a second; time must go on.
-                LOG.error("%s", error)
+            _guarded(self.system.tick)
+
+    def _keep_trying(self) -> None:
+        while True:
+            hub.sleep(RETRY_SECONDS)
+            _guarded(self.system.retry)
+            _guarded(self._look_again)
 
     def _look_again(self) -> None:
-        """Look again at how each bridge is set up: what was mended may be programmed, what was undone may not."""
-        for dpid, datapath in sorted(self._datapaths.items()):
-            name = self.system.switch_of(dpid)
-            if name is None or not self._is_current(datapath):
-                continue
-            if name not in self._outboxes:
-                self._admit(name, datapath)
-                continue
-            reasons = self._look_at_bridge(name)
-            if reasons and name in self._outboxes:
-                LOG.error("switch %s is programmed no further: %s", name, "; ".join(reasons))
-                self._outboxes.pop(name).close()
-                self.system.switch_refused(name, "; ".join(reasons))
+        """Look again at how each bridge is set up: what was mended may be programmed, what was undone may not.
+
+        Each database is read once, all at the same time: one that does not answer makes no other wait.
+        """
+        connected = {self.system.switch_of(dpid): path for dpid, path in sorted(self._datapaths.items())}
+        names = [name for name in connected if name is not None]
+        remotes = {remote for name in names if (remote := self._remote(name)) is not None}
+        for thread in [hub.spawn(self._look_at, remote, connected) for remote in sorted(remotes)]:
+            thread.wait()
+
+    def _look_at(self, remote: str, connected: dict[str | None, Any]) -> None:
+        found = self._read_bridges(remote)
+        for name, datapath in connected.items():
+            if name in self.system.fabric.switches and self._remote(name) == remote and self._is_current(datapath):
+                self._settle(name, datapath, self._judge(name, found))
 
     def _notify(self) -> None:
         """Wake up who waits for progress, and see whether connected switches were declared or are so no more."""

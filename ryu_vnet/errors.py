@@ -37,6 +37,10 @@ class Problem:
         return f"{place}{self.message}{hint}"
 
 
+MOST_PROBLEMS = 100
+"""How many problems of one request are told; nobody reads more, and an answer must not grow with the request."""
+
+
 class VnetError(Exception):
     """The root of the tree; never raised itself."""
 
@@ -49,7 +53,11 @@ class Invalid(VnetError):
             problems = Problem("", problems)
         if isinstance(problems, Problem):
             problems = [problems]
-        self.problems = tuple(problems)
+        found = tuple(problems)
+        if len(found) > MOST_PROBLEMS:
+            more = Problem("", f"and {len(found) - MOST_PROBLEMS} more", "mend these first")
+            found = (*found[:MOST_PROBLEMS], more)
+        self.problems = found
         super().__init__("; ".join(str(problem) for problem in self.problems))
 
 

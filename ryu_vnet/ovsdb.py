@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import ovs.db.error
@@ -22,34 +23,38 @@ _TABLES = {
 Json = dict[str, Any]
 
 
-def read_bridge(remote: str, dpid: int) -> BridgeReport:
-    """What the database at `remote` (`unix:PATH`, `tcp:HOST:PORT`, `ssl:HOST:PORT`) says of a bridge.
+def read_bridges(remote: str) -> dict[int, BridgeReport]:
+    """What the database at `remote` (`unix:PATH`, `tcp:HOST:PORT`, `ssl:HOST:PORT`) says of its bridges, by datapath
+    identifier.
 
-    Raises Unreachable where the database does not answer, or has no bridge with that datapath identifier.
+    Raises Unreachable where it does not answer, or not so that it can be understood. It may hang with a database that
+    takes the connection and says nothing: the caller must bound it in time.
     """
-    tables = _select(remote)
-    wanted = f"{dpid:016x}"
-    bridge = next((row for row in tables["Bridge"] if row["datapath_id"] == wanted), None)
-    if bridge is None:
-        raise Unreachable(f"the database at {remote} has no bridge with datapath identifier {wanted}")
-    controllers = _references(bridge["controller"])
-    ports = _references(bridge["ports"])
-    interfaces = {
-        reference for row in tables["Port"] if row["_uuid"][1] in ports for reference in _references(row["interfaces"])
-    }
-    mtus = {row["name"]: row["mtu"] for row in tables["Interface"] if row["_uuid"][1] in interfaces}
+    try:
+        return dict(_reports(_select(remote)))
+    except (OSError, ValueError, TypeError, OverflowError, KeyError, IndexError) as error:
+        raise Unreachable(f"the database at {remote} cannot be read: {error}") from error
+
+
+def _reports(tables: dict[str, list[Json]]) -> Iterator[tuple[int, BridgeReport]]:
     options = dict(tables["Open_vSwitch"][0]["other_config"][1]) if tables["Open_vSwitch"] else {}
-    return BridgeReport(
-        bridge["name"],
-        _optional(bridge["fail_mode"]),
-        {
-            row["target"]: _optional(row["connection_mode"])
-            for row in tables["Controller"]
-            if row["_uuid"][1] in controllers
-        },
-        options.get("vlan-limit"),
-        {name: mtu for name, mtu in mtus.items() if isinstance(mtu, int)},
-    )
+    controllers = {row["_uuid"][1]: (row["target"], _optional(row["connection_mode"])) for row in tables["Controller"]}
+    ports = {row["_uuid"][1]: _references(row["interfaces"]) for row in tables["Port"]}
+    interfaces = {row["_uuid"][1]: (row["name"], row["mtu"]) for row in tables["Interface"]}
+    for bridge in tables["Bridge"]:
+        if not isinstance(bridge["datapath_id"], str):
+            continue
+        mtus = [interfaces[one] for port in _references(bridge["ports"]) for one in ports[port]]
+        yield (
+            int(bridge["datapath_id"], 16),
+            BridgeReport(
+                bridge["name"],
+                _optional(bridge["fail_mode"]),
+                dict(controllers[one] for one in _references(bridge["controller"])),
+                options.get("vlan-limit"),
+                {name: mtu for name, mtu in mtus if isinstance(mtu, int)},
+            ),
+        )
 
 
 def use_tls(key: str, certificate: str, authority: str) -> None:
@@ -60,10 +65,7 @@ def use_tls(key: str, certificate: str, authority: str) -> None:
 
 
 def _select(remote: str) -> dict[str, list[Json]]:
-    try:
-        error, stream = ovs.stream.Stream.open_block(ovs.stream.Stream.open(remote), timeout=5000)
-    except ValueError as problem:
-        raise Unreachable(f"{remote!r} is no place of a database: {problem}") from problem
+    error, stream = ovs.stream.Stream.open_block(ovs.stream.Stream.open(remote), timeout=5000)
     if error or stream is None:
         raise Unreachable(f"the database at {remote} does not answer (errno {error})")
     connection = ovs.jsonrpc.Connection(stream)

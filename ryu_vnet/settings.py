@@ -38,6 +38,12 @@ class Settings(BaseSettings):
     openflow_cert: Path | None = Field(None, description="Certificate shown to switches, PEM; with it, TLS only")
     openflow_key: Path | None = Field(None, description="Its private key, PEM")
     openflow_ca: Path | None = Field(None, description="Authority that must have signed the switches' certificates")
+    openflow_insecure: bool = Field(
+        False, description="Let switches connect from other machines without TLS, or without certificates of their own"
+    )
+    ovsdb_cert: Path | None = Field(None, description="Certificate shown to databases behind ssl:, PEM")
+    ovsdb_key: Path | None = Field(None, description="Its private key, PEM")
+    ovsdb_ca: Path | None = Field(None, description="Authority that must have signed the databases' certificates")
     ovsdb: str | None = Field(
         None, description="Database of switches that name none: unix:/run/openvswitch/db.sock, ssl:10.0.0.1:6640"
     )
@@ -63,6 +69,13 @@ class Settings(BaseSettings):
         for name in ("api", "openflow"):
             if (getattr(self, f"{name}_cert") is None) != (getattr(self, f"{name}_key") is None):
                 raise ValueError(f"{name}_cert and {name}_key go together: set both or neither")
+        if len({self.ovsdb_cert is None, self.ovsdb_key is None, self.ovsdb_ca is None}) > 1:
+            raise ValueError("ovsdb_cert, ovsdb_key and ovsdb_ca go together: set all or none")
+        if not _is_loopback(self.openflow_host) and self.openflow_ca is None and not self.openflow_insecure:
+            raise ValueError(
+                f"openflow_host {self.openflow_host} can be reached from outside, and whoever reaches it could pass "
+                f"for a switch: that needs openflow_cert, openflow_key and openflow_ca (or openflow_insecure: true)"
+            )
         if self.openflow_ca is not None and self.openflow_cert is None:
             raise ValueError("openflow_ca needs openflow_cert and openflow_key")
         if not _is_loopback(self.api_host) and (self.api_cert is None or self.api_token is None):

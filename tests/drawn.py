@@ -6,7 +6,7 @@ Everything is drawn as a `schema.Intent`, so that tests go through the same requ
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -112,9 +112,9 @@ def applied(intent: Intent) -> System:
     return system
 
 
-def plug_everything(system: System) -> None:
-    """Let every switch have the ports that the fabric and the nodes name, numbered by name."""
-    for switch in system.fabric.switches:
+def plug_everything(system: System, away: Collection[str] = ()) -> None:
+    """Let every switch that is not away have the ports that the fabric and the nodes name, numbered by name."""
+    for switch in sorted(set(system.fabric.switches) - set(away)):
         names = {place.port for place in system.fabric.wires() if place.switch == switch}
         names |= {
             interface.place.port
@@ -124,13 +124,14 @@ def plug_everything(system: System) -> None:
         }
         ports = {name: PortState(number, True) for number, name in enumerate(sorted(names), start=1)}
         system.effect(switch, Effects(ports=ports))
-    all_in_step(system)
+    all_in_step(system, away)
 
 
-def all_in_step(system: System) -> None:
-    """As if every switch had acknowledged all that it is to hold, also what follows from others being admitted."""
+def all_in_step(system: System, away: Collection[str] = ()) -> None:
+    """As if every switch that is not away had acknowledged all that it is to hold, also what follows from others being
+    admitted."""
     for _ in range(2):
-        for name in sorted(system.switches):
+        for name in sorted(set(system.switches) - set(away)):
             manager = system.switches[name]
             manager.installed, manager.state = manager.wanted, State.IN_STEP
             system.effect(name, Effects(progress=True))

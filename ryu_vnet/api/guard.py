@@ -15,8 +15,8 @@ from werkzeug.exceptions import Unauthorized
 
 from ..errors import Invalid, Problem
 
-MAX_BODY = 64 << 20
-"""Bytes of a request's body; an intent of 100,000 nodes is a quarter of that."""
+MAX_BODY = 16 << 20
+"""Bytes of a request's body; an intent of 100,000 nodes has about as many. Reading it holds up everything else."""
 
 DESCRIPTION = """Private networks for the tenants of a data centre.
 

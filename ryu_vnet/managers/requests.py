@@ -5,6 +5,7 @@ Functions here edit a `Work`, and raise Invalid, NotFound or Conflict. Nothing i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -68,6 +69,9 @@ def _switches(work: Work, spec: FabricSpec, found: list[Problem]) -> Iterator[tu
         except Invalid as error:
             found.extend(error.problems)
             continue
+        if part.ovsdb is not None and not re.fullmatch(r"unix:/.+|(tcp|ssl):.+:\d{1,5}", part.ovsdb):
+            hint = "unix:/run/openvswitch/db.sock, tcp:127.0.0.1:6640 or ssl:10.0.0.1:6640"
+            found.append(Problem(f"{where}.ovsdb", f"{part.ovsdb!r} is not where a database listens", hint))
         known = work.fabric.switches.get(name)
         # A bridge with another datapath identifier is another bridge.
         if known is not None and known.dpid == part.dpid:

@@ -151,7 +151,8 @@ def _switch_status(system: System, name: str, needed: dict[str, str]) -> SwitchS
     table = system.tables[name]
     report = system.reports.get(name, "not checked: the switch has not connected yet")
     if isinstance(report, BridgeReport):
-        settings = Settings(None, [*refusals(report)], [*warnings(report, name, system.fabric)])
+        own_tags = any(network.tagged for network in system.model.networks())
+        settings = Settings(None, [*refusals(report)], [*warnings(report, name, system.fabric, own_tags)])
     else:
         settings = Settings(report, [], [])
     return SwitchStatus(

@@ -57,7 +57,9 @@ def parse_prefix(text: str, where: str = "ips") -> Prefix:
         prefix = ip_network(text)
     except ValueError as error:
         raise Invalid(Problem(where, f"{text!r}: {error}", "an address or prefix: 10.0.0.11, fd00::/64")) from None
-    if prefix.prefixlen and (prefix.is_multicast or (prefix.prefixlen == prefix.max_prefixlen and not int(prefix[0]))):
+    single = prefix.prefixlen == prefix.max_prefixlen
+    nobodys = prefix.is_multicast or prefix.is_loopback or (single and int(prefix[0]) in (0, 0xFFFFFFFF))
+    if "%" in text or (prefix.prefixlen and nobodys):
         raise Invalid(Problem(where, f"{text} cannot be a source address", "a unicast address"))
     return prefix
 

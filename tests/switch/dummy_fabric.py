@@ -144,9 +144,7 @@ def port_of(place: str) -> str:
     return place.partition(":")[2]
 
 
-def wait_until(
-    holds: Callable[[], object], what: str, seconds: float = START_SECONDS, pause: float = 0.005
-) -> None:
+def wait_until(holds: Callable[[], object], what: str, seconds: float = START_SECONDS, pause: float = 0.005) -> None:
     """Wait until something holds, and look every `pause` seconds. Raises TimeoutError, saying what did not come."""
     deadline = time.monotonic() + seconds
     while not holds():

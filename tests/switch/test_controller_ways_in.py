@@ -14,6 +14,7 @@ from data_centre import FIGURE, DataCentre
 
 from ryu_vnet.client import Client
 from ryu_vnet.errors import Invalid, Unreachable
+from ryu_vnet.settings import read_settings
 from ryu_vnet.verify import frames
 from ryu_vnet.verify.frames import Link
 
@@ -31,9 +32,9 @@ def framework(request: pytest.FixtureRequest) -> str:
     return name
 
 
-def make_certificate(folder: Path) -> tuple[Path, Path]:
+def make_certificate(folder: Path, name: str = "api") -> tuple[Path, Path]:
     """A certificate for 127.0.0.1 that is its own authority, and its key."""
-    certificate, key = folder / "api.crt", folder / "api.key"
+    certificate, key = folder / f"{name}.crt", folder / f"{name}.key"
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     command += ["-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
     subprocess.run([*command, "-out", str(certificate), "-keyout", str(key)], check=True, capture_output=True)
@@ -64,6 +65,15 @@ def test_settings_that_cannot_be_are_refused(framework: str, tmp_path: Path) -> 
     no_certificate = controller.run_to_its_end(VNET_API_CERT=nothing, VNET_API_KEY=nothing)
     assert_refused(no_certificate, f"VNET_API_CERT: cannot use {nothing}")
     assert not controller.store.exists()
+
+
+def test_a_certificate_with_the_key_of_another_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    certificate, _ = make_certificate(tmp_path)
+    _, key = make_certificate(tmp_path, "other")
+    monkeypatch.setenv("VNET_API_CERT", str(certificate))
+    monkeypatch.setenv("VNET_API_KEY", str(key))
+    with pytest.raises(Invalid, match="VNET_API_CERT: cannot use"):
+        read_settings()
 
 
 def assert_refused(ended: subprocess.CompletedProcess[str], message: str) -> None:
