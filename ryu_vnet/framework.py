@@ -102,22 +102,26 @@ def listen(settings: Settings) -> Any:
 
     The framework listens for switches in a thread of its own, whose failure nobody would see. Raises Invalid.
     """
-    _listen(settings.openflow_host, settings.openflow_port, "VNET_OPENFLOW").close()
-    listener = _listen(settings.api_host, settings.api_port, "VNET_API")
+    tried, found = [], []
+    for name, host, port in (
+        ("OPENFLOW", settings.openflow_host, settings.openflow_port),
+        ("API", settings.api_host, settings.api_port),
+    ):
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        try:
+            # Left alone, eventlet shares a port with whoever else does, and each gets some of the connections.
+            tried.append(eventlet.listen((host, port), family=family, reuse_port=False))
+        except OSError as error:
+            hint = f"end what listens there, or choose another by VNET_{name}_HOST and VNET_{name}_PORT"
+            message = f"cannot listen on {host}, port {port}: {error.strerror or error}"
+            found.append(Problem(f"VNET_{name}_PORT", message, hint))
+    if found:
+        raise Invalid(found)
+    for_switches, listener = tried
+    for_switches.close()
     if settings.api_cert is None:
         return listener
     return eventlet.wrap_ssl(listener, certfile=str(settings.api_cert), keyfile=str(settings.api_key), server_side=True)
-
-
-def _listen(host: str, port: int, prefix: str) -> Any:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        # Left alone, eventlet shares a port with whoever else does, and each gets some of the connections.
-        return eventlet.listen((host, port), family=family, reuse_port=False)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        hint = f"end what listens there, or choose another by {prefix}_HOST and {prefix}_PORT"
-        raise Invalid(Problem(f"{prefix}_PORT", f"cannot listen on {host}, port {port}: {reason}", hint)) from None
 
 
 def serve_http(application: Any, listener: Any) -> None:

@@ -22,7 +22,7 @@ from ryu_vnet.verify.frames import Link
 
 ROUNDS = 60
 """How often networks are deleted and made again."""
-NODES = 1000
+NODES = 600
 """How many nodes there are in each intent during whose application the controller is killed."""
 FORWARD_TABLE = 70
 SMALL = 2

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from controller_process import COMMANDS, ControllerProcess, free_port
+from controller_process import COMMANDS, ControllerProcess
 from data_centre import FIGURE, DataCentre
 
 from ryu_vnet.client import Client
@@ -43,14 +43,10 @@ def make_certificate(folder: Path, name: str = "api") -> tuple[Path, Path]:
 
 def test_a_second_controller_on_the_same_store_or_ports_does_not_start(framework: str, tmp_path: Path) -> None:
     with ControllerProcess(framework, tmp_path) as controller:
-        other_store, other_port = {"VNET_STORE": str(tmp_path / "other.db")}, str(free_port())
-        trials: list[tuple[dict[str, str], str]] = [
-            ({}, f"the store {controller.store} is in use by process"),
-            ({**other_store, "VNET_OPENFLOW_PORT": other_port}, f"127.0.0.1, port {controller.api_port}: "),
-            ({**other_store, "VNET_API_PORT": other_port}, f"127.0.0.1, port {controller.openflow_port}: "),
-        ]
-        for settings, message in trials:
-            assert_refused(controller.run_to_its_end(**settings), message)
+        assert_refused(controller.run_to_its_end(), f"the store {controller.store} is in use by process")
+        refused = controller.run_to_its_end(VNET_STORE=str(tmp_path / "other.db"))
+        assert_refused(refused, f"VNET_API_PORT: cannot listen on 127.0.0.1, port {controller.api_port}")
+        assert_refused(refused, f"VNET_OPENFLOW_PORT: cannot listen on 127.0.0.1, port {controller.openflow_port}")
         assert controller.client.status()["realised"]
     # Killed, it leaves nothing behind that would keep the next one from starting.
     with ControllerProcess(framework, tmp_path) as next_one:
@@ -115,6 +111,7 @@ def test_the_command_line(framework: str, tmp_path: Path) -> None:
 
         before = counters(centre)
         assert centre.fabric.send("host1:vm1.1", HELLOS) == {"host2:vm2.2": HELLOS}
+        centre.ovs.appctl("revalidator/wait")  # what cached flows have counted is added to the rows now and then
         grown = {row: packets - before[row] for row, packets in counters(centre).items() if packets != before[row]}
         assert set(grown.values()) == {len(HELLOS)}
         assert [stage for stage, _ in sorted(grown)] == ["EGRESS", "FORWARD", "NETWORK", "PORT", "SOURCE"]
