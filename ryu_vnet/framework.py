@@ -12,19 +12,22 @@ import socket
 import sys
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import eventlet
 from eventlet import wsgi
 
 from .errors import Invalid, Problem
 from .openflow.wire import Multipart
-from .settings import Settings
+
+if TYPE_CHECKING:
+    from .settings import Settings
 
 NAME = "ryu" if "ryu.base.app_manager" in sys.modules else "os_ken"
 if NAME == "os_ken":
     # ryu-manager has done both before it loads us. Before anything of os-ken, which takes its hub from the
-    # environment and, with this hub, would have threads alone made green.
+    # environment and, with this hub, would have threads alone made green. And before much else: each lock that is
+    # there already costs it a search through all objects, a second and a half with what the settings import.
     os.environ.setdefault("OSKEN_HUB_TYPE", "eventlet")
     eventlet.monkey_patch()
 

@@ -13,13 +13,9 @@ import pytest
 import yaml
 from dummy_fabric import wait_until
 from dummy_ovs import DummyOvs
-from memory_store import MemoryStore
-from test_communication import PORTS, SWITCH, Driven
+from test_communication import PORTS, SWITCH, Driven, contents_of
 
-from ryu_vnet.fabric.observed import PortState
-from ryu_vnet.managers import requests
-from ryu_vnet.managers.communication import Contents, Effects
-from ryu_vnet.managers.system import System
+from ryu_vnet.managers.communication import Contents
 from ryu_vnet.openflow.wire import Version
 from ryu_vnet.schema import Intent
 from ryu_vnet.verify import frames
@@ -35,10 +31,8 @@ def one_network_for_all() -> tuple[Contents, int]:
     for node in nodes.values():
         node["interfaces"]["eth0"]["network"] = "Z"
     intent = Intent.model_validate({**document, "tenants": {"blue": {"networks": {"Z": {}}, "nodes": nodes}}})
-    system = System(MemoryStore(), lambda name, messages: None, lambda: 0.0)
-    system.request(lambda work: requests.apply(work, intent))
-    system.effect(SWITCH, Effects(ports={name: PortState(number, True) for number, name in enumerate(PORTS, 1)}))
-    return system.switches[SWITCH].wanted, system.model.grants("A")[0].tag
+    contents, system = contents_of(intent)
+    return contents, system.model.grants("A")[0].tag
 
 
 @pytest.fixture
