@@ -31,7 +31,11 @@ _SETTINGS = {
     "openflow-cert": ("FILE", "Certificate shown to switches, PEM; with it, TLS only."),
     "openflow-key": ("FILE", "Its private key, PEM."),
     "openflow-ca": ("FILE", "Authority that must have signed the switches' certificates."),
+    "openflow-insecure": ("true", "Let switches of other machines connect without certificates."),
     "ovsdb": ("REMOTE", "Database of switches that name none: unix:/run/openvswitch/db.sock."),
+    "ovsdb-cert": ("FILE", "Certificate shown to databases behind ssl:, PEM."),
+    "ovsdb-key": ("FILE", "Its private key, PEM."),
+    "ovsdb-ca": ("FILE", "Authority that must have signed the databases' certificates."),
 }
 """Options of the controller, which are those of `ryu_vnet.settings`: each sets VNET_ and its name."""
 

@@ -89,7 +89,7 @@ class System:
         self.listeners: list[Callable[[], None]] = []
         """Called after every change, and whenever a switch has acknowledged or refused something, came or went."""
         self._awaited: dict[Place, int] = {}
-        """Ports that running interfaces need and that were missing, with the revision that needs them."""
+        """Ports that running interfaces need and that were not seen yet, with the revision that needs them."""
         self._let_go: dict[Resting, float] = {}
         """For identifiers that rest: since when no switch can have a rule for them any more."""
         self._load()
@@ -181,12 +181,10 @@ class System:
         return known and member is not None and member.node.running
 
     def _await_ports(self, nodes: Iterable[Node], revision: int) -> None:
-        """Note the ports that running nodes need and that are not there, and forget those that came."""
-        self._awaited = {place: since for place, since in self._awaited.items() if self._is_missing(place)}
-        for node in nodes:
-            for interface in node.interfaces:
-                if interface.place is not None and self._is_missing(interface.place):
-                    self._awaited[interface.place] = revision
+        """Note the ports that running nodes need and that nobody has seen, and forget those that came."""
+        awaited = [*self._awaited.items()]
+        awaited += [(one.place, revision) for node in nodes if node.running for one in node.interfaces if one.place]
+        self._awaited = {place: since for place, since in awaited if self.topology.port_number(place) is None}
 
     def _check(self, work: Work) -> None:
         if work.fabric != self.fabric:

@@ -37,7 +37,7 @@ from ryu_vnet.compiler.rows import (
 from ryu_vnet.compiler.text import row_text
 from ryu_vnet.openflow import messages, replies
 from ryu_vnet.openflow.error_names import error_names
-from ryu_vnet.openflow.rows import encode_group, encode_row
+from ryu_vnet.openflow.rows import FOREIGN, encode_group, encode_row
 from ryu_vnet.openflow.wire import BundleStep, Version
 
 FRAMEWORK = "ryu" if sys.version_info < (3, 12) else "os_ken"
@@ -167,6 +167,16 @@ def test_group_mods(version: Version, random: Random) -> None:
         assert ours(version, XID, group.number, value) == oracle.bytes_of(oracle.group_mod(command, group))
     deletion = oracle.group_mod(oracle.ofp.OFPGC_DELETE, Group(group.number, (), group.origin))
     assert messages.group_delete(version, XID, group.number) == oracle.bytes_of(deletion)
+
+
+@VERSIONS
+def test_emptying_a_switch(version: Version) -> None:
+    oracle = Oracle(version)
+    everything = Row(oracle.ofp.OFPTT_ALL, 0, (), (), None, FOREIGN)
+    rows = oracle.flow_mod(everything, command=oracle.ofp.OFPFC_DELETE, cookie=0, instructions=[])
+    assert messages.all_flows_delete(version, XID) == oracle.bytes_of(rows)
+    groups = oracle.group_mod(oracle.ofp.OFPGC_DELETE, Group(oracle.ofp.OFPG_ALL, (), FOREIGN))
+    assert messages.all_groups_delete(version, XID) == oracle.bytes_of(groups)
 
 
 @VERSIONS

@@ -9,7 +9,9 @@ import yaml
 from drawn import new_system, plug_everything
 
 from ryu_vnet.errors import Conflict, Invalid, NotFound
+from ryu_vnet.fabric.observed import PortState
 from ryu_vnet.managers import requests
+from ryu_vnet.managers.communication import Effects
 from ryu_vnet.managers.system import System
 from ryu_vnet.model.documents import to_document
 from ryu_vnet.schema import Intent, InterfaceSpec, NetworkSpec, NodeSpec
@@ -209,3 +211,10 @@ def test_a_start_is_not_realised_before_its_port_is_there() -> None:
     assert system.missing_ports() == []
     again = system.request(lambda work: requests.start(work, "blue", "vm3.1", {}))
     assert not again.changed and again.revision == answer.revision
+
+
+def test_a_port_that_a_switch_does_not_have_when_it_comes_is_missing() -> None:
+    system = with_figure()
+    assert system.missing_ports() == []
+    system.effect("host3", Effects(ports={"host3-edgeB": PortState(1, True), "vm3.2": PortState(2, True)}))
+    assert [str(place) for place in system.missing_ports(1)] == ["host3:vm3.1"]
