@@ -11,7 +11,7 @@ that still holds its table is sent nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
@@ -20,6 +20,8 @@ from ..errors import WireError
 from ..fabric.observed import PortState
 from ..openflow import messages, replies
 from ..openflow.wire import MessageType, Multipart, Version
+from .backlog import Unacknowledged
+from .difference import Contents, Step, difference, install, is_wanted, message_of, replaces_a_group
 
 FIRST_RESERVED_PORT = 0xFFFFFF00
 """Ports from here on are not ports but meanings (OFPP_MAX, OpenFlow 1.3.5, 7.2.1)."""
@@ -35,34 +37,6 @@ class State(Enum):
     IN_STEP = "in step"
 
 
-class Kind(Enum):
-    """What one message of a bundle does; in the order in which a bundle has them, so that no row names a group
-    that is not there."""
-
-    GROUP_ADD = 1
-    GROUP_MODIFY = 2
-    ROW_ADD = 3
-    ROW_DELETE = 4
-    GROUP_DELETE = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One message of a bundle, with the key (of a row, or the number of a group) and value that it carries."""
-
-    kind: Kind
-    key: bytes | int
-    value: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class Contents:
-    """Rows by key and groups by number, in the form in which they are compared and sent."""
-
-    rows: dict[bytes, bytes] = field(default_factory=dict)
-    groups: dict[int, bytes] = field(default_factory=dict)
-
-
 @dataclass(slots=True)
 class Effects:
     """What an event leads to."""
@@ -74,45 +48,6 @@ class Effects:
     """Something was acknowledged or refused."""
     looked: bool = False
     """The answer to `look` is complete."""
-
-
-class Unacknowledged:
-    """The revisions that concern a switch and that it has not acknowledged.
-
-    Of those up to `floor` it is not known whether they concerned it, so they all count: after a restart, and when a
-    switch has been away for so long that the list was cut.
-    """
-
-    KEPT = 10_000
-
-    def __init__(self) -> None:
-        self.floor = -1
-        self._known: dict[int, None] = {}
-
-    def add(self, revision: int) -> None:
-        """A revision concerns the switch. They come in ascending order."""
-        self._known[revision] = None
-        if len(self._known) > self.KEPT:
-            self.forget_up_to(min(self._known))
-
-    def forget_up_to(self, revision: int) -> None:
-        """Let all revisions up to this one count, because it is not known which concerned the switch."""
-        self.floor = max(self.floor, revision)
-        self._known = {known: None for known in self._known if known > self.floor}
-
-    def acknowledge(self, revision: int) -> None:
-        """The switch holds what was wanted at that revision."""
-        self.floor = -1 if self.floor <= revision else self.floor
-        self._known = {known: None for known in self._known if known > revision}
-
-    def __contains__(self, revision: int) -> bool:
-        return revision <= self.floor or revision in self._known
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._known)
-
-    def __bool__(self) -> bool:
-        return self.floor >= 0 or bool(self._known)
 
 
 @dataclass(slots=True)
@@ -231,7 +166,7 @@ class CommunicationManager:
         self.wanted = contents
         self._revision = revision
         self.trouble = self.trouble if self.state is State.REFUSED else None
-        self.rejected = {step: reason for step, reason in self.rejected.items() if _is_wanted(step, contents)}
+        self.rejected = {step: reason for step, reason in self.rejected.items() if is_wanted(step, contents)}
         self.unacknowledged.add(revision)
         return self._go_on()
 
@@ -364,7 +299,7 @@ class CommunicationManager:
         open_xid, commit_xid, barrier_xid = self._next_xid(), self._next_xid(), self._next_xid()
         self._change = _Change(by_xid, commit_xid, barrier_xid, self._revision)
         self.messages_sent += len(steps)
-        encoded = (_message(version, xid, step) for xid, step in by_xid.items())
+        encoded = (message_of(version, xid, step) for xid, step in by_xid.items())
         bundle = messages.in_bundle(version, self._bundle, encoded, open_xid, commit_xid)
         return bundle + messages.barrier(version, barrier_xid)
 
@@ -392,7 +327,7 @@ class CommunicationManager:
         self._change = None
         steps = change.steps.values()
         if change.failed is None:
-            _install(self.installed, steps)
+            install(self.installed, steps)
             if not self.rejected:
                 self._held = max(self._held, change.revision)
                 if self.admitted:
@@ -400,7 +335,7 @@ class CommunicationManager:
         elif not any(step in self.rejected for step in steps):
             # The bundle failed as a whole and named no culprit: sending it again at once would fail again.
             self.trouble = f"a bundle of {len(steps)} messages was refused: {change.failed}"
-        if change.failed is not None or _replaces_a_group(steps):
+        if change.failed is not None or replaces_a_group(steps):
             # What is there now is not what follows from what was sent: a message refused on its way into the
             # bundle does not stop the others, and with a group go the rows that named it. So look.
             self.state = State.READING
@@ -421,60 +356,3 @@ class CommunicationManager:
         self._xid = self._xid % 0x7FFFFFFF + 1
         # The framework numbers its own messages from anywhere; ours have the top bit, and theirs are never asked for.
         return self._xid | 0x80000000
-
-
-def difference(installed: Contents, wanted: Contents) -> list[Step]:
-    """What to send so that `installed` becomes `wanted`, in the order in which one bundle can have it."""
-    steps = []
-    for number, value in wanted.groups.items():
-        present = installed.groups.get(number)
-        if present is None:
-            steps.append(Step(Kind.GROUP_ADD, number, value))
-        elif present[:2] != value[:2]:
-            # A foreign group of another type: modifying it may be refused, replacing it may not.
-            steps += [Step(Kind.GROUP_DELETE, number), Step(Kind.GROUP_ADD, number, value)]
-        elif present != value:
-            steps.append(Step(Kind.GROUP_MODIFY, number, value))
-    steps += [Step(Kind.ROW_ADD, key, value) for key, value in wanted.rows.items() if installed.rows.get(key) != value]
-    steps += [Step(Kind.ROW_DELETE, key) for key in installed.rows if key not in wanted.rows]
-    steps += [Step(Kind.GROUP_DELETE, number) for number in installed.groups if number not in wanted.groups]
-    return steps
-
-
-def _is_wanted(step: Step, contents: Contents) -> bool:
-    """Whether what a step does is still to be done."""
-    if isinstance(step.key, int):
-        return contents.groups.get(step.key, b"") == step.value
-    return contents.rows.get(step.key, b"") == step.value
-
-
-def _replaces_a_group(steps: Iterable[Step]) -> bool:
-    deleted = {step.key for step in steps if step.kind is Kind.GROUP_DELETE}
-    return any(step.kind is Kind.GROUP_ADD and step.key in deleted for step in steps)
-
-
-def _message(version: Version, xid: int, step: Step) -> bytes:
-    if isinstance(step.key, int):
-        match step.kind:
-            case Kind.GROUP_ADD:
-                return messages.group_add(version, xid, step.key, step.value)
-            case Kind.GROUP_MODIFY:
-                return messages.group_modify(version, xid, step.key, step.value)
-            case _:
-                return messages.group_delete(version, xid, step.key)
-    if step.kind is Kind.ROW_ADD:
-        return messages.flow_add(version, xid, step.key, step.value)
-    return messages.flow_delete(version, xid, step.key)
-
-
-def _install(contents: Contents, steps: Iterable[Step]) -> None:
-    for step in steps:
-        if isinstance(step.key, int):
-            if step.kind is Kind.GROUP_DELETE:
-                contents.groups.pop(step.key, None)
-            else:
-                contents.groups[step.key] = step.value
-        elif step.kind is Kind.ROW_DELETE:
-            contents.rows.pop(step.key, None)
-        else:
-            contents.rows[step.key] = step.value

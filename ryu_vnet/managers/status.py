@@ -14,7 +14,7 @@ from ..fabric.observed import PortState
 from ..model.values import LABELS, Network, Place
 from ..openflow.rows import decode_row
 from .bridge import BridgeReport, refusals, warnings
-from .communication import Kind, difference
+from .difference import Kind, difference
 from .explain import Meanings, Names
 from .system import System
 from .tables import known, require_switch, why

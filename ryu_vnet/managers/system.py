@@ -40,7 +40,8 @@ from ..store.interface import Store
 from .allocation import REST_SECONDS, Allocator, segments_with_trunks
 from .bridge import BridgeReport
 from .checks import draft_problems, span_problems
-from .communication import CommunicationManager, Contents, Effects
+from .communication import CommunicationManager, Effects
+from .difference import Contents
 from .requests import Work
 
 Json = dict[str, Any]

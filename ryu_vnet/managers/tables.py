@@ -9,7 +9,8 @@ from ..compiler.pipeline import STAGE_BY_TABLE
 from ..compiler.text import Style, actions_text, match_text
 from ..errors import NotFound
 from ..openflow.rows import encode_group, encode_row
-from .communication import CommunicationManager, Contents, Kind, State, Step
+from .communication import CommunicationManager, State
+from .difference import Contents, Kind, Step
 from .explain import Meanings, Names
 from .system import System
 

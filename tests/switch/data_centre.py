@@ -16,14 +16,18 @@ from dummy_ovs import DummyOvs
 from openflow_peer import OpenFlowPeer
 
 from ryu_vnet.client import Answer, Client
-from ryu_vnet.managers.communication import Contents
+from ryu_vnet.managers.difference import Contents
 from ryu_vnet.managers.system import System
 from ryu_vnet.openflow.wire import Version
 from ryu_vnet.schema import Intent
 from ryu_vnet.store.sqlite import SqliteStore
+from ryu_vnet.verify import frames
+from ryu_vnet.verify.frames import Link
 
 FIGURE = Path(__file__).parents[2] / "topologies" / "figure.yaml"
 PATIENCE_SECONDS = 60.0
+ECHO = frames.ipv4_echo(Link(0x02_00_00_00_01_02, 0x02_00_00_00_03_01), "10.0.0.12", "10.0.0.31").to_bytes()
+"""From vm1.2 to vm3.1, over two segments of the figure."""
 
 Json = dict[str, Any]
 

@@ -15,7 +15,8 @@ from openflow_peer import OpenFlowPeer
 
 from ryu_vnet.fabric.observed import PortState
 from ryu_vnet.managers import requests
-from ryu_vnet.managers.communication import CommunicationManager, Contents, Effects, State
+from ryu_vnet.managers.communication import CommunicationManager, Effects, State
+from ryu_vnet.managers.difference import Contents
 from ryu_vnet.managers.system import System
 from ryu_vnet.openflow.wire import Version
 from ryu_vnet.schema import Intent

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from controller_process import COMMANDS, ControllerProcess
+from controller_process import ControllerProcess
 from data_centre import FIGURE, DataCentre
 
 from ryu_vnet.client import Client
@@ -24,12 +24,6 @@ HELLOS = [
     for number in range(5)
 ]
 """From vm1.1 to vm2.2."""
-
-
-@pytest.fixture(params=sorted(COMMANDS))
-def framework(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    return name
 
 
 def make_certificate(folder: Path, name: str = "api") -> tuple[Path, Path]:

@@ -15,7 +15,7 @@ from dummy_fabric import wait_until
 from dummy_ovs import DummyOvs
 from test_communication import PORTS, SWITCH, Driven, contents_of
 
-from ryu_vnet.managers.communication import Contents
+from ryu_vnet.managers.difference import Contents
 from ryu_vnet.openflow.wire import Version
 from ryu_vnet.schema import Intent
 from ryu_vnet.verify import frames

@@ -10,7 +10,8 @@ from figure_system import figure_system
 from ryu_vnet.compiler.rows import Origin, Subject
 from ryu_vnet.errors import Invalid, NotFound
 from ryu_vnet.managers import requests
-from ryu_vnet.managers.communication import Contents, Effects, Kind, Step
+from ryu_vnet.managers.communication import Effects
+from ryu_vnet.managers.difference import Contents, Kind, Step
 from ryu_vnet.managers.explain import Names
 from ryu_vnet.managers.status import link_statuses, network_status, resting_statuses, switch_status
 from ryu_vnet.managers.system import System
