@@ -80,5 +80,5 @@ def test_the_prompt_of_the_lab() -> None:
         "lab", given="vnet status\nreach\nvnet trace blue/vm1.2 blue/vm3.1\ncontroller kill\nvnet status\nexit\n"
     )
     assert "realised on every switch" in shown
-    assert "blue/vm3.1 (blue/Z)" in shown
+    assert "vm3.1 (blue/Z)" in shown
     assert "delivered to blue/vm3.1 eth0" in shown
