@@ -170,11 +170,6 @@ class CommunicationManager:
         self.unacknowledged.add(revision)
         return self._go_on()
 
-    def admit(self) -> Effects:
-        """The switch has been seen in step: its links may be used."""
-        self.admitted = True
-        return self._go_on()
-
     def retry(self) -> Effects:
         """Read the switch again, and try again what it refused; the reason may have gone."""
         if self.in_step or self.state is not State.IN_STEP:

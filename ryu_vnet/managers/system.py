@@ -239,6 +239,8 @@ class System:
                 self.effect(name, manager.leave())
                 del self.switches[name]
         for name, contents in compiled.contents.items():
+            if self.tables is not compiled.tables:
+                return  # a switch that was in step at once has been admitted meanwhile: all have newer tables
             present = self.switches.get(name)
             if present is None:
                 present = self.switches[name] = CommunicationManager(name, self.fabric.switches[name].number)
