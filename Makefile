@@ -3,7 +3,7 @@
 VENV = .venv/bin
 export PYTHON
 
-.PHONY: help demo lab test test-unit check setup clean
+.PHONY: help demo lab fleet test test-unit check setup clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -13,6 +13,9 @@ demo: setup ## three tenants on one fabric, real frames, and who saw what (root)
 
 lab: setup ## the same fabric, which stays up, with a prompt (root)
 	@$(VENV)/python mininet/lab.py $(ARGS)
+
+fleet: setup ## real switches by the hundred, which stay up for a controller to be tried on (root)
+	@$(VENV)/python bench/fleet.py $(ARGS)
 
 test: setup ## every test: unit and property, switch, lab under each framework (root)
 	@$(VENV)/python tools/tiers.py

@@ -128,8 +128,10 @@ class Demo:
 
 
 def tamper(running: RunningLab) -> str:
-    """Alter one row on one switch behind the controller's back; what was done, in words. Raises LabError where the
-    row is not there."""
+    """Alter one row on one switch; what was done, in words. Raises LabError where the row is not there.
+
+    The controller, which would put it right at once, is ended before: the switches go on without it.
+    """
     strayed, into = (running.client.network(name) for name in (STRAYED, INTO))
     rows = [row for row in running.lab.flows(SWITCH).splitlines() if "table=40" in row]
     row = next((row for row in rows if f"set_field:{strayed['number']:#x}->reg0" in row), None)
@@ -137,6 +139,7 @@ def tamper(running: RunningLab) -> str:
         raise LabError(f"switch {SWITCH} has no row for the tag of {STRAYED}")
     altered = row.replace(f"set_field:{strayed['number']:#x}->reg0", f"set_field:{into['number']:#x}->reg0")
     altered = altered.replace(f"set_field:{strayed['tags']['A']:#x}->reg2", f"set_field:{into['tags']['A']:#x}->reg2")
+    running.controller.stop()
     running.lab.add_flows(SWITCH, [altered])
     return f"on {SWITCH}, the row for the tag of {STRAYED} now says {INTO}"
 
@@ -160,9 +163,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         demo.say(f"{len(demo.topology.switches)} Open vSwitch bridges, {len(demo.topology.interfaces)} nodes and "
                  f"{' '.join(running.controller.command)} up in {running.built_seconds:.1f} s; "
                  f"intent realised on all switches in {running.realised_seconds:.2f} s\n")  # fmt: skip
-        if options.tamper:
-            demo.say(f"tampered: {tamper(running)}\n")
         demo.identifiers()
+        if options.tamper:
+            demo.say(f"\ntampered: {tamper(running)}")
         demo.matrix()
         if not options.tamper:
             demo.on_the_wire()

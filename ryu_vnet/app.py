@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from . import framework
@@ -40,7 +40,8 @@ def _guarded(job: Callable[[], None]) -> None:
 class _Outbox:
     """Sends to one switch, in order, from a green thread of its own: a slow switch makes nobody else wait.
 
-    The System Manager has one change under way at a time, so the queue stays short.
+    The System Manager has one change under way at a time, so the queue stays short; and what is in it are changes that
+    are made into bytes as the switch takes them.
     """
 
     def __init__(self, datapath: Any) -> None:
@@ -48,16 +49,17 @@ class _Outbox:
         self._queue = hub.Queue()
         hub.spawn(self._run)
 
-    def put(self, messages: list[bytes]) -> None:
-        self._queue.put(b"".join(messages))
+    def put(self, chunks: Iterable[bytes]) -> None:
+        self._queue.put(chunks)
 
     def close(self) -> None:
         """Send what was put, and end."""
         self._queue.put(None)
 
     def _run(self) -> None:
-        while (messages := self._queue.get()) is not None:
-            self.datapath.send(messages)
+        while (chunks := self._queue.get()) is not None:
+            for chunk in chunks:
+                self.datapath.send(chunk)
 
 
 OVSDB_SECONDS = 5
@@ -88,7 +90,7 @@ class VnetApp(framework.Application):
         self._outboxes: dict[str, _Outbox] = {}
         """Switches that are handed to the System Manager, by name."""
         self._changed = hub.Event()
-        self.system = System(store, self._send, time.monotonic)
+        self.system = System(store, self._send, time.monotonic, self._soon)
         self.system.listeners.append(self._notify)
 
     def start(self) -> Any:
@@ -191,10 +193,14 @@ class VnetApp(framework.Application):
         self.system.reports[name] = report
         return list(refusals(report))
 
-    def _send(self, name: str, messages: list[bytes]) -> None:
+    def _send(self, name: str, chunks: Iterable[bytes]) -> None:
         outbox = self._outboxes.get(name)
         if outbox is not None:
-            outbox.put(messages)
+            outbox.put(chunks)
+
+    def _soon(self, job: Callable[[], None]) -> None:
+        """Do a job when those that wait to run now have run: what a thousand switches say at once is one job."""
+        hub.spawn(_guarded, job)
 
     # --- time -------------------------------------------------------------------------------------------------------
 

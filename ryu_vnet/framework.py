@@ -18,7 +18,7 @@ import eventlet
 from eventlet import wsgi
 
 from .errors import Invalid, Problem
-from .openflow.wire import Multipart
+from .openflow.wire import MessageType, Multipart
 
 if TYPE_CHECKING:
     from .settings import Settings
@@ -48,39 +48,56 @@ set_ev_cls = _handler.set_ev_cls
 MAIN = _handler.MAIN_DISPATCHER
 DEAD = _handler.DEAD_DISPATCHER
 
-MESSAGE_EVENTS = (
-    ofp_event.EventOFPFlowStatsReply,
-    ofp_event.EventOFPGroupDescStatsReply,
-    ofp_event.EventOFPPortDescStatsReply,
-    ofp_event.EventOFPPortStatus,
-    ofp_event.EventOFPBarrierReply,
-    ofp_event.EventOFPErrorMsg,
+_MESSAGES = {
+    MessageType.EXPERIMENTER: "OFPExperimenter",
+    MessageType.PORT_STATUS: "OFPPortStatus",
+    MessageType.BARRIER_REPLY: "OFPBarrierReply",
+    MessageType.REQUEST_FORWARD: "OFPRequestForward",
+    MessageType.BUNDLE_CONTROL: "OFPBundleCtrlMsg",
+}
+"""The framework's classes for the messages that we read, by type; 1.3 has neither of the last two."""
+
+_MULTIPARTS = {
+    Multipart.FLOW: "OFPFlowStatsReply",
+    Multipart.GROUP_DESC: "OFPGroupDescStatsReply",
+    Multipart.PORT_DESC: "OFPPortDescStatsReply",
+    Multipart.FLOW_MONITOR: "OFPFlowMonitorReply",
+    Multipart.EXPERIMENTER: "OFPExperimenterStatsReply",
+}
+"""The same for the parts of long answers, by what they are about; 1.3 has no FLOW_MONITOR."""
+
+MESSAGE_EVENTS = tuple(
+    getattr(ofp_event, f"Event{name}") for name in ("OFPErrorMsg", *_MESSAGES.values(), *_MULTIPARTS.values())
 )
 """What we want to hear of, each with the whole message as bytes in `ev.msg.buf`."""
 
 
 def leave_dumps_alone() -> None:
-    """Keep the framework from parsing dumps of flows and groups: we compare them as bytes.
+    """Keep the framework from parsing what we read ourselves: we want the bytes.
 
-    It parses 47,000 rows a second and knows none of Open vSwitch's encapsulation actions; we need neither.
+    It parses 47,000 rows a second, knows none of Open vSwitch's encapsulation actions, and drops a message in which
+    anything is strange to it. Errors alone it goes on reading, for its own log; it does not look into them far.
     """
-    ours = {Multipart.FLOW: "OFPFlowStatsReply", Multipart.GROUP_DESC: "OFPGroupDescStatsReply"}
     for version, parser in _parsers.items():
-        _parsing.register_msg_parser(version)(_raw_dumps(parser, ours))
+        _parsing.register_msg_parser(version)(_left_alone(parser))
 
 
-def _raw_dumps(parser: Any, ours: dict[Multipart, str]) -> Callable[..., Any]:
-    multipart_reply = 19
+def _left_alone(parser: Any) -> Callable[..., Any]:
+    messages = {kind: getattr(parser, name) for kind, name in _MESSAGES.items() if hasattr(parser, name)}
+    multiparts = {kind: getattr(parser, name) for kind, name in _MULTIPARTS.items() if hasattr(parser, name)}
 
     def parse(datapath: Any, version: int, msg_type: int, msg_len: int, xid: int, buf: bytes) -> Any:
-        if msg_type == multipart_reply:
-            kind = int.from_bytes(buf[8:10], "big")
-            if kind in ours:
-                message = getattr(parser, ours[Multipart(kind)])(datapath)
-                message.set_headers(version, msg_type, msg_len, xid)
-                message.set_buf(bytes(buf))
-                return message
-        return parser.msg_parser(datapath, version, msg_type, msg_len, xid, bytes(buf))
+        if msg_type == MessageType.MULTIPART_REPLY:
+            kind, flags = int.from_bytes(buf[8:10], "big"), int.from_bytes(buf[10:12], "big")
+            # The framework takes a switch for ready when it has seen the last part of its list of ports.
+            message = multiparts[Multipart(kind)](datapath, body=(), flags=flags) if kind in multiparts else None
+        else:
+            message = messages[MessageType(msg_type)](datapath) if msg_type in messages else None
+        if message is None:
+            return parser.msg_parser(datapath, version, msg_type, msg_len, xid, bytes(buf))
+        message.set_headers(version, msg_type, msg_len, xid)
+        message.set_buf(bytes(buf))
+        return message
 
     return parse
 

@@ -62,7 +62,11 @@ class NetworkSpec(_Shape):
 class InterfaceSpec(_Shape):
     """One vNIC or NIC of a node."""
 
-    mac: str = Field(examples=["02:00:00:00:01:01"])
+    mac: str | None = Field(
+        None,
+        description="Left out: what it has already; else one that the controller chooses when it first has a place",
+        examples=["02:00:00:00:01:01"],
+    )
     ips: list[str] = Field(
         default_factory=list,
         description="Addresses or prefixes it may send from; none: its IP addresses are not checked, its MAC is",

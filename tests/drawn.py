@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from itertools import pairwise
 
 from hypothesis import strategies as st
@@ -62,7 +63,7 @@ def fabrics(draw: st.DrawFn) -> FabricSpec:
 
 @st.composite
 def intents(draw: st.DrawFn) -> Intent:
-    """A fabric, and two tenants whose nodes may have the same addresses as the other's."""
+    """A fabric, and two tenants whose nodes may have the same addresses as the other's, or have them chosen."""
     fabric = draw(fabrics())
     segments: dict[str, list[str]] = {}
     for name, switch in fabric.switches.items():
@@ -74,7 +75,7 @@ def intents(draw: st.DrawFn) -> Intent:
         nodes = {}
         for index in range(draw(st.integers(0, 5))):
             interface = InterfaceSpec(
-                mac=f"02:00:00:00:00:{index + 1:02x}",
+                mac=draw(st.sampled_from([None, f"02:00:00:00:00:{index + 1:02x}"])),
                 ips=[f"10.0.0.{index + 1}", f"fd00::{index + 1}"],
                 # The segment first, so that networks spread over several of them.
                 at=f"{draw(st.sampled_from(segments[draw(st.sampled_from(sorted(segments)))]))}:{tenant}{index}",
@@ -89,7 +90,7 @@ def intents(draw: st.DrawFn) -> Intent:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A running interface as the intent has it."""
+    """A running interface as the intent has it, with its MAC address, and with the last byte of its IP address."""
 
     ref: str
     network: str | None
@@ -115,7 +116,7 @@ def applied(intent: Intent) -> System:
 def plug_everything(system: System, away: Collection[str] = ()) -> None:
     """Let every switch that is not away have the ports that the fabric and the nodes name, numbered by name."""
     for switch in sorted(set(system.fabric.switches) - set(away)):
-        names = {place.port for place in system.fabric.wires() if place.switch == switch}
+        names = {place.port for place in system.fabric.wires if place.switch == switch}
         names |= {
             interface.place.port
             for node in system.model.nodes()
@@ -133,7 +134,8 @@ def all_in_step(system: System, away: Collection[str] = ()) -> None:
     for _ in range(2):
         for name in sorted(set(system.switches) - set(away)):
             manager = system.switches[name]
-            manager.installed, manager.state = manager.wanted, State.IN_STEP
+            manager.off.clear()
+            manager.state = State.IN_STEP
             system.effect(name, Effects(progress=True))
 
 
@@ -144,20 +146,22 @@ def simulator(
     number = {(name, port): state.number for name, ports in system.ports.items() for port, state in ports.items()}
     wires = {
         (near.switch, number[near.switch, near.port]): (far.switch, number[far.switch, far.port])
-        for near, (_, far) in system.fabric.wires().items()
+        for near, (_, far) in system.fabric.wires.items()
     }
     return Simulator(system.tables if tables is None else tables, wires, absent)
 
 
 def endpoints(system: System, intent: Intent) -> list[Endpoint]:
-    """The running interfaces, from the intent; their numbers on switches from the system's ports."""
+    """The running interfaces, from the intent; MACs that were chosen from the model, ports from what was reported."""
     found = []
     for tenant, spec in intent.tenants.items():
         for node, node_spec in spec.nodes.items():
-            for interface in node_spec.interfaces.values() if node_spec.running else ():
+            known = system.model.node(f"{tenant}/{node}")
+            for name, interface in node_spec.interfaces.items() if node_spec.running else ():
                 switch, _, port = (interface.at or "").partition(":")
                 number = system.ports[switch][port].number
-                mac = int(interface.mac.replace(":", ""), 16)
+                mac = known.interface(name).mac  # type: ignore[union-attr]
                 network = f"{tenant}/{interface.network}" if interface.network else None
-                found.append(Endpoint(f"{tenant}/{node}", network, mac, mac & 0xFF, switch, number))
+                last = int(ip_address(interface.ips[0])) & 0xFF
+                found.append(Endpoint(f"{tenant}/{node}", network, mac, last, switch, number))
     return found

@@ -80,6 +80,13 @@ class NodeAnswer(BaseModel):
     name: str
     running: bool
     interfaces: dict[str, InterfaceSpec]
+    chosen_macs: list[str] = Field(description="The interfaces whose MAC address was chosen by the controller")
+
+
+class NodeChange(Change):
+    """What a change of a node came to, and the node with the MAC addresses that its interfaces are to have."""
+
+    node: NodeAnswer
 
 
 class Nodes(BaseModel):

@@ -83,7 +83,7 @@ def _segments(system: System) -> list[SegmentAnswer]:
             name=name,
             number=number,
             switches=sorted(switch.name for switch in fabric.switches.values() if switch.segment == name),
-            edges=fabric.edges(name),
+            edges=[*fabric.edges[name]],
             edge_in_charge=system.topology.edges_in_charge.get(name),
         )
         for name, number in sorted(fabric.segments.items())

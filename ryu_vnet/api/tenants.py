@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from http import HTTPStatus
+
 from flask import Response
 from flask_openapi3.models.tag import Tag
 from flask_openapi3.openapi import OpenAPI
 from flask_openapi3.types import ResponseDict
 
 from ..managers import requests
+from ..managers.requests import Work
 from ..managers.status import network_status
 from ..model.names import format_mac, format_prefix
 from ..model.state import Model
 from ..model.values import Interface, Node
 from ..schema import InterfaceSpec, NetworkSpec, NodeSpec
-from .answers import Change, NetworkAnswer, Networks, NodeAnswer, Nodes, TenantAnswer, Tenants
+from .answers import Change, NetworkAnswer, Networks, NodeAnswer, NodeChange, Nodes, TenantAnswer, Tenants
 from .queries import MemberPath, MemberQuery, NetworkPath, NodePath, StartBody, TenantPath, WaitQuery
 from .service import Service, answer
 
 CHANGES: ResponseDict = {200: Change, 202: Change}
+NODE_CHANGES: ResponseDict = {200: NodeChange, 202: NodeChange}
 TENANTS = Tag(name="tenants", description="Who owns networks and nodes")
 NETWORKS = Tag(name="networks", description="Private layer-2 broadcast domains")
 NODES = Tag(name="nodes", description="Virtual machines and physical systems")
@@ -120,10 +125,10 @@ def _nodes(app: OpenAPI, service: Service) -> None:
         """One node, with its interfaces."""
         return answer(_node_answer(requests.require_node(service.reading(), path.tenant, path.node)))
 
-    @app.put(one, tags=[NODES], responses=CHANGES)
+    @app.put(one, tags=[NODES], responses=NODE_CHANGES)
     def put_node(path: NodePath, query: WaitQuery, body: NodeSpec) -> Response:
-        """Make a node, or replace it as a whole."""
-        return service.change(lambda work: requests.put_node(work, path.tenant, path.node, body), query.wait)
+        """Make a node, or replace it as a whole; an interface put again without a MAC address keeps what it has."""
+        return _change(service, path, lambda work: requests.put_node(work, path.tenant, path.node, body), query.wait)
 
     @app.delete(one, tags=[NODES], responses=CHANGES)
     def delete_node(path: NodePath, query: WaitQuery) -> Response:
@@ -134,10 +139,10 @@ def _nodes(app: OpenAPI, service: Service) -> None:
 def _running(app: OpenAPI, service: Service) -> None:
     one = "/v1/tenants/<tenant>/nodes/<node>"
 
-    @app.post(f"{one}/start", tags=[NODES], responses=CHANGES)
+    @app.post(f"{one}/start", tags=[NODES], responses=NODE_CHANGES)
     def start_node(path: NodePath, query: WaitQuery, body: StartBody) -> Response:
-        """Let a node run, at the switch ports given or those that it has."""
-        return service.change(lambda work: requests.start(work, path.tenant, path.node, body.at), query.wait)
+        """Let a node run, at the switch ports given or those that it has; says which MAC addresses it is to have."""
+        return _change(service, path, lambda work: requests.start(work, path.tenant, path.node, body.at), query.wait)
 
     @app.post(f"{one}/stop", tags=[NODES], responses=CHANGES)
     def stop_node(path: NodePath, query: WaitQuery) -> Response:
@@ -145,14 +150,28 @@ def _running(app: OpenAPI, service: Service) -> None:
         return service.change(lambda work: requests.stop(work, path.tenant, path.node), query.wait)
 
 
+def _change(service: Service, path: NodePath, edit: Callable[[Work], None], seconds: float) -> Response:
+    """Do a request about a node, as `Service.change`, and answer with the node too, as the request has left it."""
+    done = service.system.request(edit)
+    node = _node_answer(requests.require_node(service.reading(), path.tenant, path.node))
+    waiting = service.pending(done.revision, seconds)
+    body = NodeChange(revision=done.revision, changed=done.changed, realised=not waiting, pending=waiting, node=node)
+    return answer(body, HTTPStatus.ACCEPTED if waiting else HTTPStatus.OK)
+
+
 def _node_answer(node: Node) -> NodeAnswer:
-    interfaces = {interface.name: _interface_spec(interface) for interface in node.interfaces}
-    return NodeAnswer(tenant=node.tenant, name=node.name, running=node.running, interfaces=interfaces)
+    return NodeAnswer(
+        tenant=node.tenant,
+        name=node.name,
+        running=node.running,
+        interfaces={interface.name: _interface_spec(interface) for interface in node.interfaces},
+        chosen_macs=[interface.name for interface in node.interfaces if interface.chosen],
+    )
 
 
 def _interface_spec(interface: Interface) -> InterfaceSpec:
     return InterfaceSpec(
-        mac=format_mac(interface.mac),
+        mac=format_mac(interface.known_mac) if interface.known_mac is not None else None,
         ips=[format_prefix(prefix) for prefix in interface.ips],
         at=str(interface.place) if interface.place else None,
         network=interface.network,

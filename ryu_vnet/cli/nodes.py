@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import show
+from . import addresses, show
 from .session import Group, Session
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from ..client import Client
 
 pass_session = click.make_pass_decorator(Session)
@@ -108,7 +110,7 @@ def network_delete(session: Session, network: str) -> None:
 @click.command(
     cls=Group,
     examples=(
-        "vnet node create red/vm1 --mac 02:00:00:00:01:01 --ip 10.0.0.11 --at host1:vnet0 --network X",
+        "vnet node create red/vm1 --ip 10.0.0.11 --at host1:vnet0 --network X",
         "vnet node list red",
     ),
 )
@@ -132,13 +134,19 @@ def node_list(session: Session, tenant: str | None) -> None:
 def node_show(session: Session, node: str) -> None:
     """One node, with its interfaces."""
     found = session.client.node(node)
-    session.answer(found, lambda console: show.nodes(console, [found]))
+
+    def shown(console: Console) -> None:
+        show.nodes(console, [found])
+        for line in addresses.remarks(found):
+            console.print(line, markup=False)
+
+    session.answer(found, shown)
 
 
 def _interface_options(function: Any) -> Any:
     options = (
-        click.option("--interface", default="eth0", show_default=True, help="Which interface this is about."),
-        click.option("--mac", help="Its MAC address."),
+        click.option("--interface", help=f"Which interface this is about; {USUAL} where this is not given."),
+        click.option("--mac", help="Its MAC address; the controller chooses one by its place where this is not given."),
         click.option("--ip", "ips", multiple=True, help="An address or prefix that it may send from; may be repeated."),
         click.option("--at", help="The switch port it sits on, SWITCH:PORT."),
         click.option("--network", help="The network of the same tenant that it is in, by name."),
@@ -146,6 +154,10 @@ def _interface_options(function: Any) -> Any:
     for option in reversed(options):
         function = option(function)
     return function
+
+
+USUAL = "eth0"
+"""What an interface is called where no name is given."""
 
 
 def _given(mac: str | None, ips: tuple[str, ...], at: str | None, network: str | None) -> dict[str, Any]:
@@ -156,37 +168,41 @@ def _given(mac: str | None, ips: tuple[str, ...], at: str | None, network: str |
 @node.command(
     "create",
     examples=(
-        "vnet node create red/vm1 --mac 02:00:00:00:01:01 --ip 10.0.0.11 --at host1:vnet0 --network X --running",
-        "vnet node create red/vm2",
+        "vnet node create red/vm1 --ip 10.0.0.11 --at host1:vnet0 --network X --running",
+        "vnet node create red/vm2 --mac 02:00:00:00:01:01",
+        "vnet node create red/vm3",
     ),
 )
 @click.argument("node")
 @_interface_options
 @click.option("--running", is_flag=True, help="It runs from now on.")
 @pass_session
-def node_create(session: Session, /, node: str, interface: str, running: bool, **parts: Any) -> None:
+def node_create(session: Session, /, node: str, interface: str | None, running: bool, **parts: Any) -> None:
     """Make a node, with one interface or none; `vnet node set` adds others."""
     from ..errors import Conflict, NotFound
 
     given = _given(**parts)
-    if given and "mac" not in given:
-        raise click.UsageError(f"an interface needs a MAC address: --mac 02:00:00:00:01:01 for {interface}")
-    absent: dict[str, Any] = {"ips": [], "at": None, "network": None}
-    spec = {"running": running, "interfaces": {interface: {**absent, **given}} if given else {}}
     try:
         known = session.client.node(node)
     except NotFound:
         known = None
+    interfaces: dict[str, Any] = {}
+    if given or interface is not None:
+        name = interface or USUAL
+        # A MAC address that is left out is whichever it has.
+        mac = known["interfaces"].get(name, {}).get("mac") if known else None
+        interfaces[name] = {"mac": mac, "ips": [], "at": None, "network": None, **given}
+    spec = {"running": running, "interfaces": interfaces}
     if known and {"running": known["running"], "interfaces": known["interfaces"]} != spec:
         raise Conflict(f"node {node} exists and is different: change it by `vnet node set`, or delete it first")
-    session.change(lambda wait: session.client.put_node(node, spec, wait=wait), f"node {node} is there")
+    addresses.change(session, lambda wait: session.client.put_node(node, spec, wait=wait), f"node {node} is there")
 
 
 @node.command(
     "set",
     examples=(
         "vnet node set red/vm1 --ip 10.0.0.11 --ip fd00::11",
-        "vnet node set red/vm1 --interface eth1 --mac 02:00:00:00:01:99 --at host1:vnet9",
+        "vnet node set red/vm1 --interface eth1 --at host1:vnet9",
         "vnet node set red/vm1 --interface eth1 --remove",
     ),
 )
@@ -195,20 +211,21 @@ def node_create(session: Session, /, node: str, interface: str, running: bool, *
 @click.option("--no-ip", is_flag=True, help="Its IP addresses are not known, and are not checked any more.")
 @click.option("--remove", is_flag=True, help="Take the interface away.")
 @pass_session
-def node_set(session: Session, /, node: str, interface: str, no_ip: bool, remove: bool, **parts: Any) -> None:
+def node_set(session: Session, /, node: str, interface: str | None, no_ip: bool, remove: bool, **parts: Any) -> None:
     """Change an interface of a node, add one, or take one away. What is not given stays."""
+    given, name = _given(**parts), interface or USUAL
+    if not (given or interface or no_ip or remove):
+        raise click.UsageError("nothing is to be set: say what, or name an interface to add")
     known = session.client.node(node)
-    interfaces, given = known["interfaces"], _given(**parts)
+    interfaces = known["interfaces"]
+    if remove and name not in interfaces:
+        raise click.UsageError(f"node {node} has no interface {name}; it has {', '.join(sorted(interfaces)) or 'none'}")
     if remove:
-        if interface not in interfaces:
-            raise click.UsageError(f"node {node} has no interface {interface}; it has {', '.join(sorted(interfaces))}")
-        del interfaces[interface]
-    elif interface not in interfaces and "mac" not in given:
-        raise click.UsageError(f"interface {interface} is new, and needs a MAC address: --mac 02:00:00:00:01:01")
+        del interfaces[name]
     else:
-        interfaces[interface] = {**interfaces.get(interface, {}), **given, **({"ips": []} if no_ip else {})}
+        interfaces[name] = {**interfaces.get(name, {}), **given, **({"ips": []} if no_ip else {})}
     spec = {"running": known["running"], "interfaces": interfaces}
-    session.change(lambda wait: session.client.put_node(node, spec, wait=wait), f"node {node} is changed")
+    addresses.change(session, lambda wait: session.client.put_node(node, spec, wait=wait), f"node {node} is changed")
 
 
 @node.command("delete", examples=("vnet node delete red/vm1",))

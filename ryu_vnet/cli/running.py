@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from . import addresses
 from .session import Command, Session
 
 pass_session = click.make_pass_decorator(Session)
@@ -74,7 +75,7 @@ def _places(session: Session, node: str, at: tuple[str, ...]) -> dict[str, str]:
 def start(session: Session, node: str, at: tuple[str, ...]) -> None:
     """Let a node run, where it was or at other switch ports."""
     places = _places(session, node, at)
-    session.change(lambda wait: session.client.start(node, places, wait=wait), f"{node} runs")
+    addresses.change(session, lambda wait: session.client.start(node, places, wait=wait), f"{node} runs")
 
 
 @click.command("stop", cls=Command, examples=("vnet stop red/vm1.1",))
@@ -96,4 +97,4 @@ def restart(session: Session, node: str, at: tuple[str, ...]) -> None:
         stopped = session.client.stop(node, wait=session.wait)
     for pending in stopped.pending:
         session.complain(f"not stopped yet on {pending.switch}: {pending.why}")
-    session.change(lambda wait: session.client.start(node, places, wait=wait), f"{node} runs again")
+    addresses.change(session, lambda wait: session.client.start(node, places, wait=wait), f"{node} runs again")

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 
 from ..fabric.declared import Switch
 from ..fabric.observed import Topology
-from ..model.state import Member, Model
-from ..model.values import Place
+from ..model.values import Interface, Network
 from . import fields as f
 from .pipeline import (
     ADJACENCY_REG,
@@ -28,64 +27,49 @@ from .pipeline import (
     adjacency,
     go,
 )
+from .presence import Presence, is_native
 from .rows import FieldMatch, Origin, Output, Row, SetField, Subject
 from .source import interface_rows as source_rows
-from .spread import Spread, is_leaf
 
 
-def interface_rows(
-    member: Member, spread: Spread | None, model: Model, topology: Topology
-) -> Iterator[tuple[str, Row]]:
-    """The rows of one running interface, each with the switch that it belongs on.
+def local_rows(interface: Interface, port: int, network: Network | None, tag: int) -> Iterator[Row]:
+    """What a running interface needs at its own switch, on its OpenFlow port there.
 
-    At its own switch it gets in and out; at each switch that must tell it apart, a row says where it is. `spread`
-    is that of its network, None where it is in none: then what it sends is known and goes nowhere.
+    `tag` is the network's tag in that segment, 0 where it has none. Without a network what the interface sends is
+    known and goes nowhere.
     """
-    interface = member.interface
-    switch = topology.fabric.switches.get(interface.place.switch) if interface.place else None
-    if not member.node.running or interface.place is None or switch is None or switch.segment is None:
-        return
-    for row in _local_rows(member, interface.place, spread, model, topology, switch.segment):
-        yield switch.name, row
-    if spread is None:
-        return
     origin = Origin(Subject.INTERFACE, interface.number)
-    mine = [FieldMatch(NETWORK_REG.field, spread.network.number), FieldMatch(f.ETH_DST, interface.mac)]
-    for segment, carriers in spread.carriers.items():
-        for carrier in carriers:
-            toward = _toward(carrier, switch, interface.number, segment, topology)
-            if toward is not None:
-                yield carrier, FORWARD.row("address", mine, [go(toward)], EGRESS, origin)
-
-
-def _local_rows(
-    member: Member, place: Place, spread: Spread | None, model: Model, topology: Topology, segment: str
-) -> Iterator[Row]:
-    interface, port = member.interface, topology.port_number(place)
-    if port is None:
-        return
-    origin = Origin(Subject.INTERFACE, interface.number)
-    tagged = spread.network.tagged if spread else False
     yield PORT.row("port", [FieldMatch(f.IN_PORT, port)], [SetField(FROM_REG.field, From.ACCESS)], SOURCE, origin)
-    yield from source_rows(interface, port, tagged)
+    yield from source_rows(interface, port, network.tagged if network else False)
     out = [FieldMatch(ADJACENCY_REG.field, adjacency(Toward.INTERFACE, interface.number))]
     yield EGRESS.row("adjacency", out, [Output(port)], None, origin)
-    if spread is not None:
-        grant = model.grant(segment, spread.network.number)
-        known = [SetField(NETWORK_REG.field, spread.network.number), SetField(TAG_REG.field, grant.tag if grant else 0)]
+    if network is not None:
+        known = [SetField(NETWORK_REG.field, network.number), SetField(TAG_REG.field, tag)]
         sender = [FieldMatch(INTERFACE_REG.field, interface.number)]
         yield NETWORK.row("member", sender, known, FORWARD, origin)
 
 
-def _toward(carrier: str, home: Switch, interface: int, segment: str, topology: Topology) -> int | None:
-    """Where a carrier in `segment` sends frames for an interface at home on another switch, or None where it need
-    not tell that interface apart."""
-    if carrier == home.name:
-        return adjacency(Toward.INTERFACE, interface)
-    if is_leaf(topology, carrier):
-        return None
-    if home.segment == segment:
-        return adjacency(Toward.SWITCH, home.number)
-    if carrier in topology.fabric.core_switches() and home.segment is not None:
-        return adjacency(Toward.SEGMENT, topology.fabric.segments[home.segment])
-    return None
+def address_row(interface: Interface, network: Network, toward: int) -> Row:
+    """Where frames go that are for an interface, at a switch that must tell it apart."""
+    mine = [FieldMatch(NETWORK_REG.field, network.number), FieldMatch(f.ETH_DST, interface.mac)]
+    return FORWARD.row("address", mine, [go(toward)], EGRESS, Origin(Subject.INTERFACE, interface.number))
+
+
+def addresses(interface: Interface, home: Switch, presence: Presence, topology: Topology) -> Iterator[tuple[str, int]]:
+    """The switches that must tell a running interface apart, each with the adjacency by which it reaches it.
+
+    Its own switch; in its segment those that are no leaves; in others the edges, unless its MAC tells its segment.
+    """
+    fabric, extent = topology.fabric, presence.extent
+    segment, number = str(home.segment), interface.number
+    # Frames for it come to its own switch even while its port is not there, and are dropped there.
+    yield home.name, adjacency(Toward.INTERFACE, number)
+    for teller in sorted(extent.tellers(segment, fabric)):
+        if teller != home.name:
+            yield teller, adjacency(Toward.SWITCH, home.number)
+    if extent.labelled and not is_native(interface.mac, segment, fabric):
+        toward = adjacency(Toward.SEGMENT, fabric.segments[segment])
+        for far in extent.switches:
+            if far != segment:
+                for edge in fabric.edges[far]:
+                    yield edge, toward

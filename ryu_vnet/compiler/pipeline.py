@@ -202,7 +202,7 @@ FORWARD = Stage(
     "where the destination is: one adjacency for unicast, a fan-out group for broadcast and multicast",
     (f.REG0, f.REG4, f.ETH_DST),
     ("EGRESS",),
-    {"address": 300, "group": 200, "elsewhere": 100},
+    {"address": 300, "place": 250, "group": 200, "elsewhere": 100},
 )
 EGRESS = Stage(
     "EGRESS",
@@ -226,14 +226,26 @@ STAGE_BY_TABLE = {stage.table: stage for stage in STAGES}
 
 TO_EGRESS = Resubmit(EGRESS.table)
 
-# Group numbers: chunk << 20 | network number. A fan-out with more buckets than one message holds (818 of ours fill
-# the 64 KiB of an OpenFlow message, fewer inside a bundle) is split into chunks that the row calls one by one.
+# Group numbers: chunk << 20 | network number. Chunks 1 to 2,047 are those of `crowd`: members on this switch. Chunk 0
+# and those from 2,048 to 3,839 have what leaves by wires: neighbours and far segments.
 FANOUT_BUCKETS = 800
+"""Most buckets in a group: 818 of ours fill the 64 KiB of an OpenFlow message, fewer inside a bundle."""
 NETWORK_BITS = 20
+_FIRST_WIRE_CHUNK, _LAST_WIRE_CHUNK = 0x800, 0xEFF
 
 
-def fanout_group(network: int, chunk: int) -> int:
-    """The number of the `chunk`-th fan-out group of a network on a switch."""
+def chunk_group(network: int, chunk: int) -> int:
+    """The number of the group for a chunk of a network's members on a switch."""
+    if not 0 < chunk < _FIRST_WIRE_CHUNK:
+        raise ValueError(f"chunk {chunk} of members has no group number")
+    return chunk << NETWORK_BITS | network
+
+
+def wire_group(network: int, index: int) -> int:
+    """The number of the `index`-th group of a network on a switch for what leaves by wires."""
+    chunk = _FIRST_WIRE_CHUNK + index if index else 0
+    if chunk > _LAST_WIRE_CHUNK:
+        raise ValueError(f"fan-out {index} of network {network} has no group number")
     return chunk << NETWORK_BITS | network
 
 

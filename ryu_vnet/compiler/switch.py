@@ -53,7 +53,6 @@ from .rows import (
     ToGroup,
 )
 from .source import MPLS_UNICAST, standing_rows
-from .spread import is_leaf
 
 
 def switch_rows(switch: Switch, topology: Topology) -> Iterator[Row]:
@@ -63,7 +62,7 @@ def switch_rows(switch: Switch, topology: Topology) -> Iterator[Row]:
     if switch.segment is not None:
         yield from standing_rows(origin)
         yield from _segment_egress_rows(switch, topology, origin)
-    if switch.name in topology.fabric.core_switches():
+    if switch.name in topology.fabric.core_switches:
         yield from _label_rows(switch, topology, origin)
 
 
@@ -71,8 +70,8 @@ def switch_groups(switch: Switch, topology: Topology) -> Iterator[Group]:
     """A group for each core port of an edge, which lets nothing through that the port could not send."""
     if switch.segment is None:
         return
-    for place, (kind, _) in sorted(topology.fabric.wires().items(), key=lambda item: str(item[0])):
-        port = topology.port_number(place) if place.switch == switch.name and kind is LinkKind.CORE else None
+    for place, (kind, _) in topology.fabric.wires_of[switch.name].items():
+        port = topology.port_number(place) if kind is LinkKind.CORE else None
         if port is not None:
             yield Group(port_group(port), ((Resubmit(ENCAP.table),),), switch_origin(switch), watch=(port,))
 
@@ -87,8 +86,8 @@ def _port_rows(switch: Switch, topology: Topology, origin: Origin) -> Iterator[R
         LinkKind.TRUNK: (From.TRUNK, TAG),
         LinkKind.CORE: (From.CORE, LABEL),
     }
-    for place, (kind, far) in sorted(topology.fabric.wires().items(), key=lambda item: str(item[0])):
-        port = topology.port_number(place) if place.switch == switch.name else None
+    for place, (kind, far) in topology.fabric.wires_of[switch.name].items():
+        port = topology.port_number(place)
         if port is not None and topology.trusted(place, far):
             came_from, stage = leads[kind]
             actions = [SetField(FROM_REG.field, came_from)]
@@ -100,11 +99,11 @@ def _segment_egress_rows(switch: Switch, topology: Topology, origin: Origin) -> 
         return EGRESS.row("adjacency", [FieldMatch(ADJACENCY_REG.field, toward)], actions, None, origin)
 
     # A leaf hands everything to its one neighbour; the others know every switch of their segment.
-    if is_leaf(topology, switch.name):
-        targets = topology.trunk_neighbours[switch.name]
+    if topology.fabric.is_leaf(switch.name):
+        targets = topology.fabric.trunk_neighbours[switch.name]
     else:
-        targets = [s.name for s in topology.fabric.switches.values() if s.segment == switch.segment]
-    for target in sorted(targets):
+        targets = topology.fabric.inside[switch.segment or ""]
+    for target in targets:
         actions = _trunk_actions(switch, target, topology)
         if actions:
             yield row(adjacency(Toward.SWITCH, topology.fabric.switches[target].number), actions)
@@ -113,9 +112,9 @@ def _segment_egress_rows(switch: Switch, topology: Topology, origin: Origin) -> 
     if edge is None:
         return
     way_out = [] if edge == switch.name else _trunk_actions(switch, edge, topology)
-    if way_out and not is_leaf(topology, switch.name):
+    if way_out and not topology.fabric.is_leaf(switch.name):
         yield row(adjacency(Toward.OUT), way_out)
-    if switch.name not in topology.fabric.core_switches():
+    if switch.name not in topology.fabric.core_switches:
         return
     # Split horizon: what came from the core goes to this segment and to no other.
     from_core = [
@@ -173,7 +172,7 @@ def _core_actions(switch: Switch, segment: str, topology: Topology) -> tuple[int
 
 
 def _label_rows(switch: Switch, topology: Topology, origin: Origin) -> Iterator[Row]:
-    for edge in (name for segment in sorted(topology.fabric.segments) for name in topology.fabric.edges(segment)):
+    for edge in topology.fabric.all_edges:
         number = topology.fabric.switches[edge].number
         labelled = [
             FieldMatch(f.ETH_TYPE, MPLS_UNICAST),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from typing import Any
 
 import networkx as nx
@@ -65,29 +66,89 @@ class Link:
         return f"{self.kind.value} {self.a} - {self.b}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Fabric:
-    """Everything declared. `segments` gives each its number; `mtu` is that of the nodes, in bytes of IP."""
+    """Everything declared. `segments` gives each its number; `mtu` is that of the nodes, in bytes of IP.
+
+    What is often asked of a fabric is found once and kept with it.
+    """
 
     switches: dict[str, Switch] = field(default_factory=dict)
     links: tuple[Link, ...] = ()
     segments: dict[str, int] = field(default_factory=dict)
     mtu: int = DEFAULT_MTU
 
+    @cached_property
     def wires(self) -> dict[Place, tuple[LinkKind, Place]]:
         """For each port that a link ends in: the kind of the link, and its other end."""
         return {near: (link.kind, far) for link in self.links for near, far in link.ends}
 
-    def core_switches(self) -> set[str]:
-        """Switches that have a core link: edges and core switches alike."""
-        return {end.switch for link in self.links if link.kind is LinkKind.CORE for end in (link.a, link.b)}
+    @cached_property
+    def wires_of(self) -> dict[str, dict[Place, tuple[LinkKind, Place]]]:
+        """The same by switch, each by port name."""
+        found: dict[str, dict[Place, tuple[LinkKind, Place]]] = {name: {} for name in self.switches}
+        for place, wire in sorted(self.wires.items(), key=lambda item: item[0].port):
+            found.setdefault(place.switch, {})[place] = wire
+        return found
 
-    def edges(self, segment: str) -> list[str]:
-        """The edges of a segment, by name."""
-        with_core = self.core_switches()
-        return [
-            name for name, switch in sorted(self.switches.items()) if switch.segment == segment and name in with_core
-        ]
+    @cached_property
+    def core_switches(self) -> frozenset[str]:
+        """Switches that have a core link: edges and core switches alike."""
+        return frozenset(end.switch for link in self.links if link.kind is LinkKind.CORE for end in (link.a, link.b))
+
+    @cached_property
+    def inside(self) -> dict[str, tuple[str, ...]]:
+        """The switches of each segment, by name."""
+        found: dict[str, list[str]] = {segment: [] for segment in sorted(self.segments)}
+        for name, switch in sorted(self.switches.items()):
+            if switch.segment is not None:
+                found.setdefault(switch.segment, []).append(name)
+        return {segment: tuple(names) for segment, names in found.items()}
+
+    @cached_property
+    def edges(self) -> dict[str, tuple[str, ...]]:
+        """The edges of each segment, by name."""
+        with_core = self.core_switches
+        return {segment: tuple(name for name in names if name in with_core) for segment, names in self.inside.items()}
+
+    @cached_property
+    def all_edges(self) -> tuple[str, ...]:
+        """The edges of all segments, by segment and name."""
+        return tuple(edge for segment in sorted(self.segments) for edge in self.edges.get(segment, ()))
+
+    @cached_property
+    def trunk_neighbours(self) -> dict[str, tuple[str, ...]]:
+        """For each switch, the switches that it has trunks to, by name."""
+        found: dict[str, set[str]] = {name: set() for name in self.switches}
+        for link in self.links:
+            if link.kind is LinkKind.TRUNK:
+                found[link.a.switch].add(link.b.switch)
+                found[link.b.switch].add(link.a.switch)
+        return {name: tuple(sorted(names)) for name, names in found.items()}
+
+    @cached_property
+    def passable(self) -> dict[str, tuple[str, ...]]:
+        """The switches of each segment that others' frames may pass through, by name: with trunks to more than one."""
+        neighbours = self.trunk_neighbours
+        return {s: tuple(name for name in names if len(neighbours[name]) > 1) for s, names in self.inside.items()}
+
+    @cached_property
+    def with_trunks(self) -> frozenset[str]:
+        """The segments in which tags exist at all: those with a trunk link."""
+        found = (self.switches[link.a.switch].segment for link in self.links if link.kind is LinkKind.TRUNK)
+        return frozenset(segment for segment in found if segment is not None)
+
+    @cached_property
+    def by_dpid(self) -> dict[int, str]:
+        """The name of each switch by datapath identifier."""
+        return {switch.dpid: name for name, switch in self.switches.items()}
+
+    def is_leaf(self, switch: str) -> bool:
+        """Whether a switch has one way out at most: trunks to one neighbour, and no core link.
+
+        Such a switch need not tell remote machines apart: whoever is not here is behind that neighbour, who can.
+        """
+        return len(self.trunk_neighbours[switch]) <= 1 and switch not in self.core_switches
 
 
 def problems(fabric: Fabric) -> Iterator[Problem]:

@@ -9,18 +9,13 @@ so that neither a restart nor a switch that is away changes any path.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
-
-import networkx as nx
 
 from ..model.values import Place
+from .core import Core
 from .declared import Fabric, LinkKind
-
-THROUGH_SEGMENT = 8
-"""Cost of a hop on the interconnect through a switch that belongs to a segment; through a core switch it is 1. So
-an edge carries other edges' traffic only where no core switch can."""
+from .segment import Trunks
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +26,46 @@ class PortState:
     up: bool
 
 
+Ports = Mapping[str, Mapping[str, PortState]]
+"""What each switch said of its ports, by switch and port name."""
+
+
 class Topology:
-    """Paths and trees over the live links of a fabric. A value: build a new one when a port changes.
+    """Paths and trees over the live links of a fabric. A value: when a port changes, or a switch is admitted, make a
+    new one with `after`, which keeps what is still true of the old one.
 
     Every choice between equals is made by name or by the destination's number, so that the same fabric gives the
     same paths anywhere.
     """
 
-    def __init__(
-        self, fabric: Fabric, ports: Mapping[str, Mapping[str, PortState]], admitted: Collection[str] = ()
-    ) -> None:
+    def __init__(self, fabric: Fabric, ports: Ports, admitted: Collection[str] = ()) -> None:
         self.fabric = fabric
+        self.admitted = frozenset(admitted)
         self._ports = ports
-        self._admitted = admitted
         self._numbers: dict[str, dict[str, int]] = {}
-        self._towards: dict[tuple[LinkKind, str], dict[str, list[str]]] = {}
+        self._trunks: dict[str, Trunks] = {}
+        self._core: Core | None = None
+        self._in_charge: dict[str, str] = {}
+
+    def after(self, ports: Ports, admitted: Collection[str], switches: Iterable[str]) -> Topology:
+        """The topology once these switches have reported other ports, or have been admitted or not."""
+        new = Topology(self.fabric, ports, admitted)
+        changed = set(switches)
+        new._numbers = {name: numbers for name, numbers in self._numbers.items() if name not in changed}
+        dirty_segments: set[str | None] = set()
+        is_core_dirty = False
+        for name in changed & set(self.fabric.switches):
+            for near, (kind, far) in self.fabric.wires_of[name].items():
+                if self._is_live(near, far) == new._is_live(near, far):
+                    continue
+                if kind is LinkKind.CORE:
+                    is_core_dirty = True
+                else:
+                    dirty_segments.add(self.fabric.switches[name].segment)
+        new._trunks = {s: trunks for s, trunks in self._trunks.items() if s not in dirty_segments}
+        if not is_core_dirty:
+            new._core, new._in_charge = self._core, self._in_charge
+        return new
 
     def port_number(self, place: Place) -> int | None:
         """The OpenFlow number of a port, or None where its switch has no such port or was never heard of.
@@ -65,122 +85,62 @@ class Topology:
 
     def trusted(self, link_end: Place, far: Place) -> bool:
         """Whether frames may pass a link: both its switches are admitted."""
-        return link_end.switch in self._admitted and far.switch in self._admitted
+        return link_end.switch in self.admitted and far.switch in self.admitted
 
-    @cached_property
-    def trunk_degree(self) -> dict[str, int]:
-        """For each switch, how many other switches it has declared trunks to."""
-        graph: nx.Graph[str] = nx.Graph()
-        graph.add_nodes_from(self.fabric.switches)
-        graph.add_edges_from((k.a.switch, k.b.switch) for k in self.fabric.links if k.kind is LinkKind.TRUNK)
-        return {name: int(degree) for name, degree in graph.degree()}
+    def _is_live(self, near: Place, far: Place) -> bool:
+        return self.trusted(near, far) and self.port_up(near) and self.port_up(far)
 
-    @cached_property
-    def trunk_neighbours(self) -> dict[str, list[str]]:
-        """For each switch, the switches that it has declared trunks to, by name."""
-        found: dict[str, set[str]] = {name: set() for name in self.fabric.switches}
-        for link in self.fabric.links:
-            if link.kind is LinkKind.TRUNK:
-                found[link.a.switch].add(link.b.switch)
-                found[link.b.switch].add(link.a.switch)
-        return {name: sorted(names) for name, names in found.items()}
+    def trunks(self, segment: str) -> Trunks:
+        """The live trunks of a segment."""
+        known = self._trunks.get(segment)
+        if known is None:
+            known = Trunks(self._live_ports(LinkKind.TRUNK, self.fabric.inside.get(segment, ())))
+            self._trunks[segment] = known
+        return known
 
-    @cached_property
-    def _live(self) -> dict[LinkKind, nx.Graph[str]]:
-        graphs: dict[LinkKind, nx.Graph[str]] = {kind: nx.Graph() for kind in LinkKind}
-        for graph in graphs.values():
-            graph.add_nodes_from(sorted(self.fabric.switches))
-        for link in sorted(self.fabric.links, key=str):
-            if self.port_up(link.a) and self.port_up(link.b) and self.trusted(link.a, link.b):
-                ends = {link.a.switch: link.a, link.b.switch: link.b}
-                if not graphs[link.kind].has_edge(link.a.switch, link.b.switch):
-                    graphs[link.kind].add_edge(link.a.switch, link.b.switch, ends=ends)
-        return graphs
+    @property
+    def core(self) -> Core:
+        """The live core links."""
+        if self._core is None:
+            self._core = Core(self.fabric, self._live_ports(LinkKind.CORE, self.fabric.core_switches))
+        return self._core
 
-    def _next_hops(self, kind: LinkKind, target: str) -> dict[str, list[str]]:
-        """For each switch that reaches `target`, the neighbours that are nearest to it, by name."""
-        known = self._towards.get((kind, target))
-        if known is not None:
-            return known
-        graph = self._live[kind]
+    def _live_ports(self, wanted: LinkKind, switches: Iterable[str]) -> dict[str, dict[str, Place]]:
+        """The own ends of live links of a kind, by switch and neighbour. Of several links between the same two
+        switches one is used: the first by name."""
+        found: dict[str, dict[str, Place]] = {}
+        for name in sorted(switches):
+            ends: dict[str, tuple[str, Place]] = {}
+            for near, (kind, far) in self.fabric.wires_of[name].items():
+                if kind is wanted and self._is_live(near, far):
+                    link_name = min(f"{near} - {far}", f"{far} - {near}")
+                    ends[far.switch] = min(ends.get(far.switch, (link_name, near)), (link_name, near), key=_first)
+            if ends:
+                found[name] = {neighbour: end for neighbour, (_, end) in ends.items()}
+        return found
 
-        def cost(near: str, far: str, _: object) -> int:
-            # networkx walks outward from the target, so `near` is the hop that a frame would pass through.
-            through = kind is LinkKind.CORE and near != target and self.fabric.switches[near].segment is not None
-            return THROUGH_SEGMENT if through else 1
-
-        distance = nx.single_source_dijkstra_path_length(graph, target, weight=cost)
-        hops = {
-            name: sorted(
-                near
-                for near in graph.neighbors(name)
-                if near in distance and distance[near] + cost(near, name, None) == distance[name]
-            )
-            for name in distance
-            if name != target
-        }
-        self._towards[kind, target] = hops
-        return hops
-
-    def out_port(self, kind: LinkKind, at: str, target: str) -> Place | None:
-        """The port by which `at` sends towards `target` over links of a kind, or None where there is no way.
-
-        Where several next hops are equally near, the target's number picks one, so that targets spread over them.
-        """
-        if at == target:
-            return None
-        hops = self._next_hops(kind, target).get(at)
-        if not hops:
-            return None
-        hop = hops[self.fabric.switches[target].number % len(hops)]
-        end = self._live[kind].edges[at, hop]["ends"][at]
-        return end if isinstance(end, Place) else None
-
-    @cached_property
-    def edges_in_charge(self) -> dict[str, str]:
+    @property
+    def edges_in_charge(self) -> Mapping[str, str]:
         """For each segment, the edge that carries its traffic: the first by name with a live core link, else the
         first by name. Segments without an edge are left out."""
-        live_core = self._live[LinkKind.CORE]
-        chosen: dict[str, str] = {}
-        for segment in sorted(self.fabric.segments):
-            edges = self.fabric.edges(segment)
-            if edges:
-                chosen[segment] = next((edge for edge in edges if live_core.degree(edge)), edges[0])
-        return chosen
+        if not self._in_charge:
+            for segment, edges in self.fabric.edges.items():
+                if edges:
+                    live = (edge for edge in edges if self.core.is_connected(edge))
+                    self._in_charge[segment] = next(live, edges[0])
+        return self._in_charge
 
-    @cached_property
-    def _trees(self) -> dict[str, nx.Graph[str]]:
-        trees: dict[str, nx.Graph[str]] = {}
-        for segment in self.fabric.segments:
-            inside = sorted(name for name, switch in self.fabric.switches.items() if switch.segment == segment)
-            tree: nx.Graph[str] = nx.Graph()
-            tree.add_nodes_from(inside)
-            # Rooted at the edge in charge, so that the tree's branches are the shortest ways out. A segment that
-            # has fallen apart has a tree in each part.
-            reached: set[str] = set()
-            for root in [self.edges_in_charge.get(segment, inside[0]), *inside]:
-                if root not in reached:
-                    hops = self._next_hops(LinkKind.TRUNK, root)
-                    tree.add_edges_from((name, near[0]) for name, near in hops.items())
-                    reached |= {root, *hops}
-            trees[segment] = tree
-        return trees
+    def out_port(self, kind: LinkKind, at: str, target: str) -> Place | None:
+        """The port by which `at` sends towards `target` over links of a kind, or None where there is no way."""
+        if kind is LinkKind.CORE:
+            return self.core.out_port(at, target)
+        segment = self.fabric.switches[at].segment
+        if segment is None or segment != self.fabric.switches[target].segment:
+            return None
+        trunks = self.trunks(segment)
+        hop = trunks.hop(at, target)
+        return trunks.ports[at][hop] if hop is not None else None
 
-    def tree_neighbours(self, switch: str) -> list[str]:
-        """The neighbours of a switch in its segment's broadcast tree, by name."""
-        segment = self.fabric.switches[switch].segment
-        return sorted(self._trees[segment].neighbors(switch)) if segment is not None else []
 
-    def behind(self, switch: str, neighbour: str) -> set[str]:
-        """The switches that a broadcast reaches through a tree neighbour of a switch."""
-        segment = self.fabric.switches[switch].segment
-        if segment is None:
-            return set()
-        tree = self._trees[segment]
-        reached, open_ends = {switch, neighbour}, [neighbour]
-        while open_ends:
-            for name in tree.neighbors(open_ends.pop()):
-                if name not in reached:
-                    reached.add(name)
-                    open_ends.append(name)
-        return reached - {switch}
+def _first(named: tuple[str, Place]) -> str:
+    return named[0]

@@ -10,7 +10,6 @@ from dataclasses import replace
 
 from ..compiler.pipeline import FIRST_LABEL, LAST_LABEL
 from ..errors import Exhausted
-from ..fabric.declared import Fabric, LinkKind
 from ..model.state import Draft
 from ..model.values import LABELS, Network, Resting, TagGrant, tag_space
 
@@ -27,8 +26,6 @@ class Allocator:
     def __init__(self, draft: Draft, revision: int) -> None:
         self._draft = draft
         self._revision = revision
-        self._used: dict[str, set[int]] = {}
-        self._resting: dict[str, dict[int, Resting]] = {}
         self._lowest: dict[str, int] = {}
 
     def interface_number(self) -> int:
@@ -39,10 +36,6 @@ class Allocator:
 
     def network_number(self, name: str) -> int:
         """A free number for a new network. Raises Exhausted."""
-        if LABELS not in self._used:
-            used = {network.number for network in self._draft.networks()}
-            used |= {resting.identifier for resting in self._draft.resting(LABELS)}
-            self._used[LABELS] = used
         what = f"network {name} cannot be made: all {LAST_LABEL - FIRST_LABEL + 1} labels are"
         return self._lowest_free(LABELS, FIRST_LABEL, LAST_LABEL, what)
 
@@ -62,12 +55,7 @@ class Allocator:
 
     def _tag(self, segment: str, network: Network) -> int:
         space = tag_space(segment)
-        if space not in self._used:
-            resting = self._draft.resting(space)
-            self._resting[space] = {rest.network: rest for rest in resting}
-            granted = {grant.tag for grant in self._draft.grants(segment)}
-            self._used[space] = granted | {rest.identifier for rest in resting}
-        own = self._resting[space].pop(network.number, None)
+        own = self._draft.resting_of(space, network.number)
         if own is not None:
             # A rule left behind on some switch would be its own as well.
             self._draft.delete(own)
@@ -76,26 +64,12 @@ class Allocator:
         return self._lowest_free(space, FIRST_TAG, LAST_TAG, what)
 
     def _lowest_free(self, space: str, first: int, last: int, what: str) -> int:
-        used = self._used[space]
-        candidate = self._lowest.get(space, first)
-        while candidate in used:
-            candidate += 1
+        candidate = self._draft.first_free(space, self._lowest.get(space, first))
         if candidate > last:
             resting = len(self._draft.resting(space))
             if resting:
                 hint = f"{what} in use or resting ({resting} rest until every switch has let go of them)"
                 raise Exhausted(f"{hint}; try again, and see `vnet status` for switches that are away", REST_SECONDS)
             raise Exhausted(f"{what} in use; detach or delete another network there first")
-        used.add(candidate)
         self._lowest[space] = candidate + 1
         return candidate
-
-
-def segments_with_trunks(fabric: Fabric) -> set[str]:
-    """The segments in which tags exist at all: those with a trunk link."""
-    found = set()
-    for link in fabric.links:
-        segment = fabric.switches[link.a.switch].segment
-        if link.kind is LinkKind.TRUNK and segment is not None:
-            found.add(segment)
-    return found

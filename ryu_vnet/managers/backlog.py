@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 
 class Unacknowledged:
@@ -17,6 +17,7 @@ class Unacknowledged:
     def __init__(self) -> None:
         self.floor = -1
         self._known: dict[int, None] = {}
+        self._done: list[int] = []
 
     def add(self, revision: int) -> None:
         """A revision concerns the switch. They come in ascending order."""
@@ -29,10 +30,18 @@ class Unacknowledged:
         self.floor = max(self.floor, revision)
         self._known = {known: None for known in self._known if known > self.floor}
 
-    def acknowledge(self, revision: int) -> None:
-        """The switch holds what was wanted at that revision."""
-        self.floor = -1 if self.floor <= revision else self.floor
-        self._known = {known: None for known in self._known if known > revision}
+    def acknowledge(self, revision: int, but: Collection[int] = ()) -> None:
+        """The switch holds what was wanted at that revision, but for what was wanted at some others."""
+        if self.floor <= revision and not any(other <= self.floor for other in but):
+            self.floor = -1
+        for known in [known for known in self._known if known <= revision and known not in but]:
+            del self._known[known]
+            self._done.append(known)
+
+    def drain(self) -> list[int]:
+        """The revisions that were acknowledged since this was last asked."""
+        done, self._done = self._done, []
+        return done
 
     def __contains__(self, revision: int) -> bool:
         return revision <= self.floor or revision in self._known

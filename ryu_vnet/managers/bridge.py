@@ -46,7 +46,7 @@ def refusals(report: BridgeReport) -> Iterator[str]:
 def warnings(report: BridgeReport, switch: str, fabric: Fabric, own_tags: bool = False) -> Iterator[str]:
     """Links whose MTU is too small: full-sized frames are lost there without a trace. `own_tags`: some network lets
     its nodes send tags of their own."""
-    for place, (kind, _) in sorted(fabric.wires().items(), key=lambda item: str(item[0])):
+    for place, (kind, _) in sorted(fabric.wires.items(), key=lambda item: str(item[0])):
         mtu = report.mtus.get(place.port) if place.switch == switch else None
         needed = needed_mtu(fabric, kind) + (TRUNK_OVERHEAD if own_tags else 0)
         if mtu is not None and mtu < needed:

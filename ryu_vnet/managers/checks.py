@@ -2,19 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Collection, Container, Iterable, Iterator
 
 import networkx as nx
 
-from ..errors import Problem
+from ..errors import Invalid, Problem
 from ..fabric.declared import Fabric, LinkKind
 from ..model.state import Draft, claims
 from ..model.values import Node, Place
+from .requests import Work
+
+
+class Checker:
+    """Checks drafts. Remembers the segments that it found each network, by reference, may span."""
+
+    def __init__(self) -> None:
+        self._spans: dict[str, set[str]] = {}
+
+    def check(self, work: Work, fabric: Fabric) -> None:
+        """Raises Invalid, with all problems of a draft, before which the fabric was `fabric`."""
+        draft = work.draft
+        if work.fabric != fabric:
+            self._spans.clear()
+            nodes = draft.nodes()
+            networks = {network.ref for network in draft.networks()}
+        else:
+            nodes = [value for value in draft.changes.values() if isinstance(value, Node)]
+            networks = {ref for ref, segments in _reached(nodes, fabric).items() if not segments <= self._known(ref)}
+        found = [*draft_problems(draft, work.fabric, nodes)]
+        found = found or [*span_problems(draft, work.fabric, sorted(networks))]
+        if found:
+            raise Invalid(found)
+        for ref in networks:
+            members = (member.node for member in draft.members(ref))
+            self._spans[ref] = _reached(members, work.fabric).get(ref, set())
+
+    def _known(self, ref: str) -> set[str]:
+        return self._spans.get(ref, set())
+
+
+def _reached(nodes: Iterable[Node], fabric: Fabric) -> dict[str, set[str]]:
+    """The segments in which nodes have, or may come to have, members of each network, by reference."""
+    found: dict[str, set[str]] = {}
+    for node in nodes:
+        for interface in node.interfaces:
+            ref, place = node.network_of(interface), interface.place
+            switch = fabric.switches.get(place.switch) if place is not None else None
+            if ref is not None and switch is not None and switch.segment is not None:
+                found.setdefault(ref, set()).add(switch.segment)
+    return found
 
 
 def draft_problems(draft: Draft, fabric: Fabric, nodes: list[Node]) -> Iterator[Problem]:
     """All that is wrong with the given nodes in a draft: places, and what only one may claim."""
-    wires = fabric.wires()
+    wires = fabric.wires
     for node in nodes:
         for interface in node.interfaces:
             where = f"tenants.{node.tenant}.nodes.{node.name}.interfaces.{interface.name}.at"
@@ -74,14 +115,14 @@ def span_problems(draft: Draft, fabric: Fabric, networks: list[str]) -> Iterator
                 continue
             seen.add(switch.segment)
             spans = f"network {ref} spans segments {first[0]} (node {first[1]}) and {switch.segment}"
-            lacking = [segment for segment in (first[0], switch.segment) if not fabric.edges(segment)]
+            lacking = [segment for segment in (first[0], switch.segment) if not fabric.edges[segment]]
             if lacking:
                 hint = "give one of its switches a link of kind core, or keep the network inside one segment"
                 yield Problem(where, f"{spans}, but segment {lacking[0]} has no edge", hint)
-            elif not _joined(graph, fabric.edges(first[0]), fabric.edges(switch.segment)):
+            elif not _joined(graph, fabric.edges[first[0]], fabric.edges[switch.segment]):
                 hint = "join their edges by core links"
                 yield Problem(where, f"{spans}, which no core link connects", hint)
 
 
-def _joined(graph: nx.Graph[str], ones: list[str], others: list[str]) -> bool:
+def _joined(graph: nx.Graph[str], ones: Iterable[str], others: Collection[str]) -> bool:
     return any(nx.has_path(graph, one, other) for one in ones for other in others)

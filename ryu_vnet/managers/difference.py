@@ -1,33 +1,16 @@
-"""What a switch holds, what it is to hold, and the messages that lead from one to the other."""
+"""What a switch holds and what it is to hold, as the bytes that are sent and dumped, and the steps between the two."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from enum import Enum
+from typing import TypeAlias
 
-from ..openflow import messages
-from ..openflow.wire import Version
+from ..openflow.changes import Kind, Step
 
-
-class Kind(Enum):
-    """What one message of a bundle does; in the order in which a bundle has them, so that no row names a group
-    that is not there."""
-
-    GROUP_ADD = 1
-    GROUP_MODIFY = 2
-    ROW_ADD = 3
-    ROW_DELETE = 4
-    GROUP_DELETE = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One message of a bundle, with the key (of a row, or the number of a group) and value that it carries."""
-
-    kind: Kind
-    key: bytes | int
-    value: bytes = b""
+Key: TypeAlias = bytes | int
+"""The key of a row, or the number of a group."""
+Before: TypeAlias = dict[Key, bytes | None]
+"""What stood under keys before a change; None for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,59 +20,57 @@ class Contents:
     rows: dict[bytes, bytes] = field(default_factory=dict)
     groups: dict[int, bytes] = field(default_factory=dict)
 
+    def get(self, key: Key) -> bytes | None:
+        """What stands under a key, or None."""
+        return self.rows.get(key) if isinstance(key, bytes) else self.groups.get(key)
 
-def difference(installed: Contents, wanted: Contents) -> list[Step]:
-    """What to send so that `installed` becomes `wanted`, in the order in which one bundle can have it."""
-    steps = []
-    for number, value in wanted.groups.items():
-        present = installed.groups.get(number)
-        if present is None:
-            steps.append(Step(Kind.GROUP_ADD, number, value))
+    def put(self, key: Key, value: bytes | None) -> None:
+        """Let a value stand under a key, or nothing."""
+        if isinstance(key, bytes):
+            if value is None:
+                self.rows.pop(key, None)
+            else:
+                self.rows[key] = value
+        elif value is None:
+            self.groups.pop(key, None)
+        else:
+            self.groups[key] = value
+
+    def __len__(self) -> int:
+        return len(self.rows) + len(self.groups)
+
+
+def difference(old: Contents, new: Contents) -> Before:
+    """What stands in `old` under each key that is otherwise in `new`."""
+    found: Before = {}
+    keys: set[Key] = {*old.rows, *old.groups, *new.rows, *new.groups}
+    for key in keys:
+        if old.get(key) != new.get(key):
+            found[key] = old.get(key)
+    return found
+
+
+def steps(off: Before, wanted: Contents) -> list[Step]:
+    """What to send so that what stands under these keys becomes what is wanted there, in an order in which one
+    bundle can have it."""
+    found: list[Step] = []
+    replaced: list[Step] = []
+    for key, present in off.items():
+        value = wanted.get(key)
+        if isinstance(key, bytes):
+            found.append((Kind.ROW_ADD, key, value) if value is not None else (Kind.ROW_DELETE, key, b""))
+        elif value is None:
+            found.append((Kind.GROUP_DELETE, key, b""))
+        elif present is None:
+            found.append((Kind.GROUP_ADD, key, value))
         elif present[:2] != value[:2]:
             # A foreign group of another type: modifying it may be refused, replacing it may not.
-            steps += [Step(Kind.GROUP_DELETE, number), Step(Kind.GROUP_ADD, number, value)]
-        elif present != value:
-            steps.append(Step(Kind.GROUP_MODIFY, number, value))
-    steps += [Step(Kind.ROW_ADD, key, value) for key, value in wanted.rows.items() if installed.rows.get(key) != value]
-    steps += [Step(Kind.ROW_DELETE, key) for key in installed.rows if key not in wanted.rows]
-    steps += [Step(Kind.GROUP_DELETE, number) for number in installed.groups if number not in wanted.groups]
-    return steps
-
-
-def is_wanted(step: Step, contents: Contents) -> bool:
-    """Whether what a step does is still to be done."""
-    if isinstance(step.key, int):
-        return contents.groups.get(step.key, b"") == step.value
-    return contents.rows.get(step.key, b"") == step.value
-
-
-def replaces_a_group(steps: Iterable[Step]) -> bool:
-    deleted = {step.key for step in steps if step.kind is Kind.GROUP_DELETE}
-    return any(step.kind is Kind.GROUP_ADD and step.key in deleted for step in steps)
-
-
-def message_of(version: Version, xid: int, step: Step) -> bytes:
-    if isinstance(step.key, int):
-        match step.kind:
-            case Kind.GROUP_ADD:
-                return messages.group_add(version, xid, step.key, step.value)
-            case Kind.GROUP_MODIFY:
-                return messages.group_modify(version, xid, step.key, step.value)
-            case _:
-                return messages.group_delete(version, xid, step.key)
-    if step.kind is Kind.ROW_ADD:
-        return messages.flow_add(version, xid, step.key, step.value)
-    return messages.flow_delete(version, xid, step.key)
-
-
-def install(contents: Contents, steps: Iterable[Step]) -> None:
-    for step in steps:
-        if isinstance(step.key, int):
-            if step.kind is Kind.GROUP_DELETE:
-                contents.groups.pop(step.key, None)
-            else:
-                contents.groups[step.key] = step.value
-        elif step.kind is Kind.ROW_DELETE:
-            contents.rows.pop(step.key, None)
+            replaced += [(Kind.GROUP_DELETE, key, b""), (Kind.GROUP_ADD, key, value)]
         else:
-            contents.rows[step.key] = step.value
+            found.append((Kind.GROUP_MODIFY, key, value))
+    found.sort(key=_kind)
+    return replaced + found
+
+
+def _kind(step: Step) -> Kind:
+    return step[0]

@@ -38,7 +38,7 @@ from ..compiler.rows import (
 from ..compiler.source import ADVERTISEMENT, ARP, IPV4, IPV6, RARP, SOLICITATION
 from ..fabric.declared import Fabric, LinkKind
 from ..fabric.observed import PortState
-from ..model.names import format_mac
+from ..model.names import PLACED_MAC_MASK, format_mac
 from ..model.state import Member, Model
 from ..model.values import Place
 
@@ -113,9 +113,7 @@ class Meanings:
     def __init__(self, names: Names, switch: str, ports: Mapping[str, PortState], groups: Mapping[int, Group]) -> None:
         self._names = names
         self._ports = {state.number: name for name, state in ports.items()}
-        self._wires = {
-            place.port: (kind, far) for place, (kind, far) in names.fabric.wires().items() if place.switch == switch
-        }
+        self._wires = {place.port: (kind, far) for place, (kind, far) in names.fabric.wires_of.get(switch, {}).items()}
         self._groups = groups
         self._stages: dict[str, Callable[[Row, dict[str, FieldMatch]], str]] = {
             "PORT": self._port_row,
@@ -209,6 +207,8 @@ class Meanings:
             return f"in {network}, broadcast and multicast go to {_listed(targets)}"
         way = self._names.adjacency(toward)
         destination = conditions.get(f.ETH_DST.name)
+        if destination is not None and destination.mask == PLACED_MAC_MASK:
+            return f"in {network}, whoever is not known here and has a MAC of {way} is towards it"
         if destination is None or destination.mask is not None:
             return f"in {network}, whoever is not known here is towards {way}"
         who = self._names.interface(row.origin.number)

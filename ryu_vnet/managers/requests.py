@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ..errors import Conflict, Invalid, NotFound, Problem
 from ..fabric.declared import Fabric, Link, LinkKind, Switch, problems
@@ -15,6 +15,7 @@ from ..model.names import check_name, check_port, parse_mac, parse_prefix
 from ..model.state import Draft
 from ..model.values import Interface, Network, Node, Place, Tenant
 from ..schema import FabricSpec, Intent, InterfaceSpec, NetworkSpec, NodeSpec, TenantSpec
+from .addresses import asked_for, choose_mac
 from .allocation import Allocator
 
 
@@ -25,6 +26,8 @@ class Work:
     draft: Draft
     fabric: Fabric
     allocator: Allocator
+    macs: set[int] = field(default_factory=set)
+    """Those that were asked for or chosen in this request, and need not be in the draft yet."""
 
 
 def split_ref(ref: str, where: str) -> tuple[str, str]:
@@ -150,6 +153,7 @@ def put_node(work: Work, tenant: str, name: str, spec: NodeSpec) -> None:
     where = f"tenants.{tenant}.nodes.{name}"
     check_name(name, where)
     known = work.draft.node(f"{tenant}/{name}")
+    work.macs.update(asked_for([spec]))
     found: list[Problem] = []
     interfaces = []
     for interface_name, part in sorted(spec.interfaces.items()):
@@ -166,14 +170,25 @@ def put_node(work: Work, tenant: str, name: str, spec: NodeSpec) -> None:
 
 def _interface(work: Work, tenant: str, name: str, spec: InterfaceSpec, old: Interface | None, where: str) -> Interface:
     check_name(name, where)
-    mac = parse_mac(spec.mac, f"{where}.mac")
+    mac = parse_mac(spec.mac, f"{where}.mac") if spec.mac is not None else old.known_mac if old else None
     ips = tuple(parse_prefix(text, f"{where}.ips[{index}]") for index, text in enumerate(spec.ips))
     place = parse_place(spec.at, f"{where}.at") if spec.at is not None else None
     if spec.network is not None and work.draft.network(f"{tenant}/{spec.network}") is None:
         hint = _one_of(network.name for network in work.draft.networks(tenant))
         raise Invalid(Problem(f"{where}.network", f"tenant {tenant} has no network {spec.network!r}", hint))
     number = old.number if old else work.allocator.interface_number()
-    return Interface(name, number, mac, ips, place, spec.network)
+    # Whoever gives us the address back that we have chosen asks for no other.
+    chosen = old is not None and old.chosen and old.known_mac == mac
+    return _at(work, Interface(name, number, mac, ips, None, spec.network, chosen), place)
+
+
+def _at(work: Work, interface: Interface, place: Place | None) -> Interface:
+    """An interface at another place, or at none. Its first one gives it a MAC address, where it has none."""
+    if place is None or interface.known_mac is not None:
+        return replace(interface, place=place)
+    mac = choose_mac(work.draft, work.fabric, place, interface.number, work.macs)
+    work.macs.add(mac)
+    return replace(interface, place=place, known_mac=mac, chosen=True)
 
 
 def delete_node(work: Work, tenant: str, name: str) -> None:
@@ -212,7 +227,7 @@ def start(work: Work, tenant: str, node: str, at: Mapping[str, str]) -> None:
         interface = known.interface(name)
         if interface is None:
             raise NotFound(_no_interface(known, name))
-        known = _replace_interface(work, known, replace(interface, place=parse_place(text, f"at.{name}")))
+        known = _replace_interface(work, known, _at(work, interface, parse_place(text, f"at.{name}")))
     missing = [interface.name for interface in known.interfaces if interface.place is None]
     if missing:
         hint = f"say where it runs: at: {{{missing[0]}: switch:port}}"
@@ -231,6 +246,7 @@ def apply(work: Work, intent: Intent) -> None:
     if intent.fabric is not None:
         # What stands on a fabric that is wrong would only be misread: its problems alone are reported.
         put_fabric(work, intent.fabric)
+    work.macs.update(asked_for(node for tenant in intent.tenants.values() for node in tenant.nodes.values()))
     for name, tenant in intent.tenants.items():
         try:
             put_tenant(work, name)

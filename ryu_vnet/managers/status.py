@@ -9,15 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..compiler.pipeline import STAGE_BY_TABLE
-from ..compiler.spread import spread
 from ..fabric.observed import PortState
 from ..model.values import LABELS, Network, Place
+from ..openflow.changes import Kind
 from ..openflow.rows import decode_row
 from .bridge import BridgeReport, refusals, warnings
-from .difference import Kind, difference
 from .explain import Meanings, Names
 from .system import System
-from .tables import known, require_switch, why
+from .tables import require_switch, to_send, why
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +147,6 @@ def switch_status(system: System, name: str) -> SwitchStatus:
 
 def _switch_status(system: System, name: str, needed: dict[str, str]) -> SwitchStatus:
     manager, switch = system.switches[name], system.fabric.switches[name]
-    table = system.tables[name]
     report = system.reports.get(name, "not checked: the switch has not connected yet")
     if isinstance(report, BridgeReport):
         own_tags = any(network.tagged for network in system.model.networks())
@@ -164,9 +162,9 @@ def _switch_status(system: System, name: str, needed: dict[str, str]) -> SwitchS
         why=why(manager),
         trouble=manager.trouble,
         pending_revisions=sorted(manager.unacknowledged),
-        rows=len(table.rows),
-        groups=len(table.groups),
-        to_send=len(difference(known(manager), manager.wanted)),
+        rows=len(manager.wanted.rows),
+        groups=len(manager.wanted.groups),
+        to_send=to_send(manager),
         rejected=[*_rejections(system, name)],
         settings=settings,
         ports=[*_port_troubles(system.ports.get(name), needed)],
@@ -178,23 +176,25 @@ def _rejections(system: System, name: str) -> Iterator[Rejection]:
         return
     names, table = Names(system.model, system.fabric), system.tables[name]
     meanings = Meanings(names, name, system.ports.get(name, {}), table.groups)
-    for step, reason in system.switches[name].rejected.items():
-        verb = "removal of " if step.kind in (Kind.ROW_DELETE, Kind.GROUP_DELETE) else ""
-        if isinstance(step.key, int):
-            known_group = table.groups.get(step.key)
+    for key, refusal in system.switches[name].rejected.items():
+        kind, _, value = refusal.step
+        verb = "removal of " if kind in (Kind.ROW_DELETE, Kind.GROUP_DELETE) else ""
+        if isinstance(key, int):
+            known_group = table.groups.get(key)
             origin = names.origin(known_group.origin) if known_group else f"switch {name}"
-            yield Rejection(f"{verb}group {step.key:#x}", origin, reason)
-        elif step.value:
-            row, _ = decode_row(step.key, step.value)
-            yield Rejection(f"{STAGE_BY_TABLE[row.table].name}: {meanings.row(row)}", names.origin(row.origin), reason)
+            yield Rejection(f"{verb}group {key:#x}", origin, refusal.reason)
+        elif value:
+            row, _ = decode_row(key, value)
+            what = f"{STAGE_BY_TABLE[row.table].name}: {meanings.row(row)}"
+            yield Rejection(what, names.origin(row.origin), refusal.reason)
         else:
-            yield Rejection(f"{verb}a row of table {step.key[0]}", f"switch {name}", reason)
+            yield Rejection(f"{verb}a row of table {key[0]}", f"switch {name}", refusal.reason)
 
 
 def _needed_ports(system: System) -> dict[str, dict[str, str]]:
     """For each switch, the ports that links and running nodes need, and who needs each."""
     needed: dict[str, dict[str, str]] = {}
-    for place, (kind, far) in system.fabric.wires().items():
+    for place, (kind, far) in system.fabric.wires.items():
         needed.setdefault(place.switch, {})[place.port] = f"the {kind.value} link to {far}"
     for node in system.model.nodes():
         for interface in node.interfaces:
@@ -220,7 +220,7 @@ def _port_troubles(ports: dict[str, PortState] | None, needed: dict[str, str]) -
 
 def network_status(system: System, network: Network) -> NetworkStatus:
     """A network as it is on the wire."""
-    reach = spread(network, system.model, system.topology)
+    reach = system.extent(network)
     grants = ((segment, system.model.grant(segment, network.number)) for segment in sorted(system.fabric.segments))
     members = [
         MemberStatus(
@@ -238,7 +238,7 @@ def network_status(system: System, network: Network) -> NetworkStatus:
         number=network.number,
         label=network.number if reach.labelled else None,
         tags={segment: grant.tag for segment, grant in grants if grant is not None},
-        segments=sorted(reach.segments),
+        segments=sorted(reach.switches),
         members=members,
     )
 

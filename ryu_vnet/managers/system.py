@@ -1,24 +1,25 @@
 """The System Manager: takes requests, owns the state, and hands each switch the table that follows from it.
 
-One writer. A request is tried on a draft, checked as a whole, granted its identifiers, put on disk, and only then
-compiled, handed out and answered. The answer's revision is realised once every switch that it concerns has
-acknowledged it.
+One writer. A request is tried on a draft, checked as a whole, granted its identifiers, compiled, put on disk, and only
+then handed out and answered. The answer's revision is realised once every switch that it concerns has acknowledged it.
 
-What it needs of the outside world (sending bytes, telling the time) comes in as two functions, so that it runs the
-same under a framework and in a test.
+What a request or an event costs depends on the rows that it changes, not on how much there is: the model, the compiler
+and the communication managers all take differences.
+
+What it needs of the outside world (sending bytes, telling the time, being called soon) comes in as functions, so that
+it runs the same under a framework and in a test.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from ..compiler.rows import SwitchTable
-from ..compiler.spread import spread
-from ..compiler.tables import compile_tables
-from ..errors import Invalid, StoreError
+from ..compiler.presence import Extent
+from ..errors import StoreError
 from ..fabric.declared import Fabric
 from ..fabric.documents import (
     ADMITTED_PREFIX,
@@ -33,18 +34,24 @@ from ..fabric.documents import (
 from ..fabric.observed import PortState, Topology
 from ..model.documents import from_document, to_document
 from ..model.state import Draft, Model
-from ..model.values import LABELS, Network, Node, Place, Resting, key_of, tag_space
-from ..openflow.rows import encode_group, encode_row
+from ..model.values import LABELS, Network, Node, Place, Resting, Value, key_of
 from ..openflow.wire import Version
 from ..store.interface import Store
-from .allocation import REST_SECONDS, Allocator, segments_with_trunks
+from .allocation import REST_SECONDS, Allocator
 from .bridge import BridgeReport
-from .checks import draft_problems, span_problems
+from .checks import Checker
 from .communication import CommunicationManager, Effects
-from .difference import Contents
+from .delivery import Delivery
+from .difference import Before
+from .drift import Drift
+from .ports import AwaitedPorts
+from .programme import Programme, Tables
 from .requests import Work
+from .settling import settle
 
 Json = dict[str, Any]
+
+DRIFTS_KEPT = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,24 +62,21 @@ class Answer:
     changed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Compiled:
-    """What a model and a fabric come to: each switch's table, as values and in the form in which it is sent."""
-
-    topology: Topology
-    admitted: set[str]
-    tables: dict[str, SwitchTable]
-    contents: dict[str, Contents]
-
-
 class System:
     """The whole state of one controller. Public attributes are for reading; it changes by `request` and by the
     events of switches and time."""
 
-    def __init__(self, store: Store, send: Callable[[str, list[bytes]], None], clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        send: Callable[[str, Iterable[bytes]], None],
+        clock: Callable[[], float],
+        soon: Callable[[Callable[[], None]], None] = lambda job: job(),
+    ) -> None:
+        """`soon` calls a function a little later, so that what many switches say at once is taken in at once."""
         self._store = store
-        self._send = send
         self._clock = clock
+        self._soon = soon
         self.model = Model()
         self.fabric = Fabric()
         self.ports: dict[str, dict[str, PortState]] = {}
@@ -80,17 +84,27 @@ class System:
         """Of each switch that has been seen in step, as what: see `documents.admission`."""
         self._unsaved: set[str] = set()
         """Switches whose ports could not be written to the store."""
-        self.topology = Topology(self.fabric, self.ports)
-        self.tables: dict[str, SwitchTable] = {}
-        self.switches: dict[str, CommunicationManager] = {}
+        self._reported: dict[str, dict[str, PortState]] = {}
+        """Ports that switches have said they have, and that are not taken in yet."""
+        self._in_step: set[str] = set()
+        """Switches that are in step for the first time, and not admitted yet."""
+        self._taking_in = False
+        self._programme = Programme()
+        self._checker = Checker()
+        self.tables = Tables(self._programme)
+        self.delivery = Delivery(send, clock)
+        self.delivery.on_ports = self._on_ports
+        self.delivery.on_progress = self._on_progress
+        self.delivery.on_drift = self._on_drift
         self.reports: dict[str, BridgeReport | str] = {}
         """What the database of each switch says of its bridge, or why that is not known."""
         self.strangers: dict[int, str] = {}
         """Switches that are connected and not declared: datapath identifier, and where they connect from."""
+        self.drifts: deque[tuple[float, Drift]] = deque(maxlen=DRIFTS_KEPT)
+        """What others changed on switches lately, the oldest first, each with the clock's time."""
         self.listeners: list[Callable[[], None]] = []
         """Called after every change, and whenever a switch has acknowledged or refused something, came or went."""
-        self._awaited: dict[Place, int] = {}
-        """Ports that running interfaces need and that were not seen yet, with the revision that needs them."""
+        self._awaited = AwaitedPorts()
         self._let_go: dict[Resting, float] = {}
         """For identifiers that rest: since when no switch can have a rule for them any more."""
         self._load()
@@ -99,6 +113,20 @@ class System:
     def revision(self) -> int:
         """The last revision."""
         return self._store.revision
+
+    @property
+    def topology(self) -> Topology:
+        """Paths and trees over what is there of the fabric."""
+        return self._programme.topology
+
+    def extent(self, network: Network) -> Extent:
+        """The switches and segments where a network has running members."""
+        return self._programme.compilation.presences[network.ref].extent
+
+    @property
+    def switches(self) -> dict[str, CommunicationManager]:
+        """The communication manager of each declared switch."""
+        return self.delivery.switches
 
     def _load(self) -> None:
         values = []
@@ -112,11 +140,10 @@ class System:
             else:
                 values.append(from_document(document.key, document.value))
         self.model = Model(values)
-        self._recompile(self.revision)
-        self._await_ports(self.model.nodes(), self.revision)
-        for manager in self.switches.values():
-            # What a switch acknowledged before a restart is not remembered.
-            manager.unacknowledged.forget_up_to(self.revision)
+        self._programme.load(self.model, self._new_topology(self.fabric, self.ports))
+        self.delivery.follow(self.fabric, self._programme.contents, self.topology.admitted)
+        self.delivery.forget_up_to(self.revision)
+        self._await_ports(((None, value) for value in values), self.revision)
 
     # --- requests ---------------------------------------------------------------------------------------------------
 
@@ -130,13 +157,14 @@ class System:
         draft = Draft(self.model)
         work = Work(draft, self.fabric, Allocator(draft, self.revision + 1))
         edit(work)
-        self._check(work)
-        self._settle(work)
+        is_declared_anew = work.fabric != self.fabric
+        self._checker.check(work, self.fabric)
+        settle(work, self.model, self.fabric, self._programme.compilation.presences)
         documents: dict[str, Json | None] = {
             key: to_document(value) if value is not None else None for key, value in draft.changes.items()
         }
-        if work.fabric != self.fabric:
-            gone = _gone(self.fabric, work.fabric)
+        gone = _gone(self.fabric, work.fabric) if is_declared_anew else set()
+        if is_declared_anew:
             documents[FABRIC_KEY] = fabric_document(work.fabric)
             documents.update({OBSERVED_PREFIX + name: None for name in gone if name in self.ports})
             documents.update({ADMITTED_PREFIX + name: None for name in gone if name in self._admissions})
@@ -145,139 +173,134 @@ class System:
             touched = {*draft.touched, *([FABRIC_KEY] if work.fabric is not self.fabric else [])}
             found = (self._store.get(key) for key in touched)
             return Answer(max((document.revision for document in found if document), default=0), changed=False)
-        gone = _gone(self.fabric, work.fabric)
-        ports = {name: known for name, known in self.ports.items() if name not in gone}
-        # Compiled before it is kept: what cannot be compiled is a request that is refused.
-        compiled = self._compile(draft, work.fabric, ports)
-        revision = self._store.commit(documents)
+        ports, topology = self.ports, self.topology
+        if is_declared_anew:
+            ports = {name: known for name, known in self.ports.items() if name not in gone}
+            topology = self._new_topology(work.fabric, ports)
+        changes = [(self.model.get(key), value) for key, value in draft.changes.items()]
+        before, revision = self._keep(changes, topology, documents)
         self.model.keep(draft.changes)
-        self.ports, self.fabric = ports, work.fabric
-        self._admissions = {name: known for name, known in self._admissions.items() if name not in gone}
-        self._hand_out(compiled, revision)
-        self._await_ports([value for value in draft.changes.values() if isinstance(value, Node)], revision)
+        if is_declared_anew:
+            self.ports, self.fabric = ports, work.fabric
+            self._admissions = {name: known for name, known in self._admissions.items() if name not in gone}
+            self._reported = {name: known for name, known in self._reported.items() if name not in gone}
+            new = self.delivery.follow(self.fabric, self._programme.contents, topology.admitted)
+            # A switch that is new is waited for, whether or not there is anything for it yet.
+            before = {**{name: {} for name in new}, **before}
+        self._await_ports(changes, revision)
+        self.delivery.hand_out(before, revision)
         self._notify()
         return Answer(revision, changed=True)
 
+    def _keep(
+        self, changes: list[tuple[Value | None, Value | None]], topology: Topology, documents: dict[str, Json | None]
+    ) -> tuple[dict[str, Before], int]:
+        """Compile what has changed and put it on disk. What cannot be compiled or kept changes nothing."""
+        old = self.topology
+        try:
+            before = self._programme.update(changes, topology)
+            return before, self._store.commit(documents)
+        except StoreError:
+            self._programme.update([(new, was) for was, new in changes], old)
+            self.delivery.follow(self.fabric, self._programme.contents, old.admitted)
+            raise
+        except Exception:
+            # Compiling was left in the middle. What the switches have was not touched, and is what this gives again.
+            self._programme.__init__()  # type: ignore[misc]
+            self._programme.load(self.model, old)
+            self.delivery.follow(self.fabric, self._programme.contents, old.admitted)
+            raise
+
     def pending(self, revision: int | None = None) -> list[str]:
         """The switches on which a revision is not realised yet, or any revision at all, by name."""
-        waiting = {
-            name
-            for name, manager in self.switches.items()
-            if (manager.unacknowledged if revision is None else revision in manager.unacknowledged)
-        }
-        return sorted(waiting | {place.switch for place in self.missing_ports(revision)})
+        return sorted(self.delivery.pending(revision) | {place.switch for place in self.missing_ports(revision)})
 
     def missing_ports(self, revision: int | None = None) -> list[Place]:
         """The ports without which a revision, or any at all, is not realised: nodes run on them and they are not
         there. Of a switch that was never heard of, no port is known to be missing."""
-        return [
-            place
-            for place, since in sorted(self._awaited.items(), key=lambda item: str(item[0]))
-            if revision in (None, since) and self._is_missing(place)
-        ]
+        return sorted((place for place in self._awaited.of(revision) if place.switch in self.ports), key=str)
 
-    def _is_missing(self, place: Place) -> bool:
-        member = self.model.at(place)
-        known = place.switch in self.ports and self.topology.port_number(place) is None
-        return known and member is not None and member.node.running
+    def _await_ports(self, changes: Iterable[tuple[Value | None, Value | None]], revision: int) -> None:
+        """Note the ports that running nodes need and that nobody has seen."""
+        for old, new in changes:
+            for place in _places(old) - _places(new):
+                self._awaited.discard(place)
+            for place in _places(new):
+                if self.topology.port_number(place) is None:
+                    self._awaited.add(place, revision)
 
-    def _await_ports(self, nodes: Iterable[Node], revision: int) -> None:
-        """Note the ports that running nodes need and that nobody has seen, and forget those that came."""
-        awaited = [*self._awaited.items()]
-        awaited += [(one.place, revision) for node in nodes if node.running for one in node.interfaces if one.place]
-        self._awaited = {place: since for place, since in awaited if self.topology.port_number(place) is None}
+    # --- what switches say ------------------------------------------------------------------------------------------
 
-    def _check(self, work: Work) -> None:
-        if work.fabric != self.fabric:
-            nodes, networks = work.draft.nodes(), [network.ref for network in work.draft.networks()]
-        else:
-            nodes = [value for value in work.draft.changes.values() if isinstance(value, Node)]
-            networks = sorted(_networks_of(nodes))
-        found = [*draft_problems(work.draft, work.fabric, nodes)]
-        found = found or [*span_problems(work.draft, work.fabric, networks)]
-        if found:
-            raise Invalid(found)
+    def _on_ports(self, name: str, ports: dict[str, PortState]) -> None:
+        if name in self.fabric.switches and ports != self._reported.get(name, self.ports.get(name)):
+            self._reported[name] = ports
+            self._take_in_soon()
 
-    def _settle(self, work: Work) -> None:
-        """Grant the tags that are needed now, and let those rest that no longer are."""
-        draft = work.draft
-        before = [self.model.get(key) for key in draft.changes]
-        if work.fabric != self.fabric:
-            concerned = {network.ref for network in draft.networks()}
-        else:
-            concerned = _networks_of(value for value in (*before, *draft.changes.values()) if isinstance(value, Node))
-        segments = {*work.fabric.segments, *self.fabric.segments}
-        with_tags = segments_with_trunks(work.fabric)
-        topology = Topology(work.fabric, {})
-        for old in before:
-            if isinstance(old, Network) and draft.network(old.ref) is None:
-                work.allocator.settle_tags(old, set(), segments)
-        remaining = [network for network in (draft.network(ref) for ref in concerned) if network is not None]
-        for network in sorted(remaining, key=lambda network: network.number):
-            needed = set(spread(network, draft, topology).segments) & with_tags
-            work.allocator.settle_tags(network, needed, segments)
+    def _on_progress(self, name: str) -> None:
+        manager = self.switches.get(name)
+        if manager is not None and not manager.admitted and manager.in_step:
+            self._in_step.add(name)
+            self._take_in_soon()
+        self._notify()
 
-    # --- handing out ------------------------------------------------------------------------------------------------
+    def _on_drift(self, drift: Drift) -> None:
+        self.drifts.append((self._clock(), drift))
 
-    def _compile(self, model: Model, fabric: Fabric, ports: dict[str, dict[str, PortState]]) -> _Compiled:
-        admitted = {name for name, switch in fabric.switches.items() if self._admissions.get(name) == admission(switch)}
-        topology = Topology(fabric, ports, admitted)
-        tables = compile_tables(model, topology)
-        return _Compiled(topology, admitted, tables, {name: _contents(table) for name, table in tables.items()})
+    def _take_in_soon(self) -> None:
+        if not self._taking_in:
+            self._taking_in = True
+            self._soon(self._take_in)
 
-    def _recompile(self, revision: int, carried: Iterable[int] = ()) -> None:
-        """Compile, and let each switch whose table is another now have it."""
-        self._hand_out(self._compile(self.model, self.fabric, self.ports), revision, carried)
+    def _take_in(self) -> None:
+        """Take in what switches have said of their ports, and let the links be used of those that are in step for the
+        first time as what they are declared to be.
 
-    def _hand_out(self, compiled: _Compiled, revision: int, carried: Iterable[int] = ()) -> None:
-        """Let each switch whose table is another now have it. It is needed for `revision`, and for those `carried`."""
-        self.topology, self.tables = compiled.topology, compiled.tables
-        for name, manager in sorted(self.switches.items()):
-            switch = self.fabric.switches.get(name)
-            if switch is None or switch.number != manager.number:
-                # A bridge that leaves the fabric is emptied if it is there; from then on it is a stranger.
-                self.effect(name, manager.leave())
-                del self.switches[name]
-        for name, contents in compiled.contents.items():
-            if self.tables is not compiled.tables:
-                return  # a switch that was in step at once has been admitted meanwhile: all have newer tables
-            present = self.switches.get(name)
-            if present is None:
-                present = self.switches[name] = CommunicationManager(name, self.fabric.switches[name].number)
-            elif present.wanted == contents and present.admitted == (name in compiled.admitted):
-                continue
-            present.admitted = name in compiled.admitted
-            for earlier in carried:
-                present.unacknowledged.add(earlier)
-            self.effect(name, present.want(contents, revision))
-
-    def _admit(self, name: str) -> None:
-        """Let the links of a switch be used that is in step for the first time as what it is declared to be.
-
-        Until then its neighbours take nothing from it and send it nothing: it may hold rules from another life, with
-        tags and labels that mean something else now. Revisions that it would have acknowledged wait for them too.
+        Until then a switch's neighbours take nothing from it and send it nothing: it may hold rules from another
+        life, with tags and labels that mean something else now. Revisions that it would have acknowledged wait for
+        them too.
         """
-        manager, switch = self.switches.get(name), self.fabric.switches.get(name)
-        if manager is None or switch is None or manager.admitted or not manager.in_step:
+        self._taking_in = False
+        reported, self._reported = self._reported, {}
+        reported = {name: ports for name, ports in reported.items() if name in self.fabric.switches}
+        ready, self._in_step = self._in_step, set()
+        admitted = {name: self.switches[name] for name in sorted(ready) if self._may_be_admitted(name)}
+        if not reported and not admitted:
             return
-        revision = self._store.commit({ADMITTED_PREFIX + name: admission(switch)})
-        self._admissions[name] = admission(switch)
-        self._recompile(revision, carried=[*manager.unacknowledged])
+        documents: dict[str, Json | None] = {
+            ADMITTED_PREFIX + name: admission(self.fabric.switches[name]) for name in admitted
+        }
+        revision = self._store.commit(documents) if documents else self.revision
+        self._admissions.update({name: admission(self.fabric.switches[name]) for name in admitted})
+        self.ports = {**self.ports, **reported}
+        self._unsaved |= reported.keys()
+        carried = {needed for manager in admitted.values() for needed in manager.unacknowledged}
+        changed = reported.keys() | admitted.keys()
+        topology = self.topology.after(self.ports, self._admitted(self.fabric), changed)
+        carried |= self._seen_ports(reported, topology)
+        before = self._programme.update((), topology, changed)
+        for name, manager in admitted.items():
+            self.delivery.effect(name, manager.admit())
+        self.delivery.hand_out(before, revision, sorted(carried))
+        # What a switch says of itself holds, whether or not it can be written down now.
+        with suppress(StoreError):
+            self._save_ports()
+        self._notify()
 
-    def effect(self, name: str, effects: Effects) -> None:
-        """Carry out what an event of a switch leads to."""
-        if effects.send:
-            self._send(name, effects.send)
-        if effects.ports is not None and effects.ports != self.ports.get(name) and name in self.fabric.switches:
-            self.ports[name] = effects.ports
-            self._unsaved.add(name)
-            # What a switch says of itself holds, whether or not it can be written down now.
-            with suppress(StoreError):
-                self._save_ports()
-            self._recompile(self.revision)
-        if effects.progress or effects.looked:
-            self._admit(name)
-            self._notify()
+    def _may_be_admitted(self, name: str) -> bool:
+        manager = self.switches.get(name)
+        return manager is not None and name in self.fabric.switches and manager.in_step and not manager.admitted
+
+    def _seen_ports(self, switches: Iterable[str], topology: Topology) -> set[int]:
+        """Forget the awaited ports that are there now, or whose switch lost them again. Returns who needed them."""
+        needed = set()
+        for name in switches:
+            for place in self._awaited.on(name):
+                if topology.port_number(place) is not None:
+                    needed.add(self._awaited.discard(place))
+            for place in self._programme.compilation.places_on(name):
+                if topology.port_number(place) is None and self.topology.port_number(place) is not None:
+                    self._awaited.add(place, self.revision)
+        return {revision for revision in needed if revision is not None}
 
     def _save_ports(self) -> None:
         documents: dict[str, Json | None] = {
@@ -287,19 +310,29 @@ class System:
             self._store.commit(documents)
         self._unsaved.clear()
 
+    def _admitted(self, fabric: Fabric) -> set[str]:
+        return {name for name, switch in fabric.switches.items() if self._admissions.get(name) == admission(switch)}
+
+    def _new_topology(self, fabric: Fabric, ports: dict[str, dict[str, PortState]]) -> Topology:
+        return Topology(fabric, ports, self._admitted(fabric))
+
     def _notify(self) -> None:
         for listener in self.listeners:
             listener()
 
     # --- events -----------------------------------------------------------------------------------------------------
 
+    def effect(self, name: str, effects: Effects) -> None:
+        """Carry out what an event of a switch leads to."""
+        self.delivery.effect(name, effects)
+
     def switch_of(self, dpid: int) -> str | None:
         """The name of the declared switch that has a datapath identifier."""
-        return next((name for name, switch in sorted(self.fabric.switches.items()) if switch.dpid == dpid), None)
+        return self.fabric.by_dpid.get(dpid)
 
     def switch_connected(self, name: str, version: Version) -> None:
         """A switch is there, and may be programmed."""
-        self.effect(name, self.switches[name].connected(version))
+        self.delivery.connected(name, version)
 
     def switch_refused(self, name: str, reason: str) -> None:
         """A switch is there, and must not be programmed as it is set up."""
@@ -319,9 +352,14 @@ class System:
         """Ask a switch what it has; `switches[name].counts` is renewed when listeners are called."""
         self.effect(name, self.switches[name].look())
 
+    def audit(self, name: str) -> None:
+        """Compare all that a switch has with what it is to have; what differs is put right."""
+        self.effect(name, self.switches[name].audit())
+
     def tick(self) -> None:
         """To be called about once a second: identifiers that have rested are free again."""
         self._save_ports()
+        self.delivery.tick()
         now = self._clock()
         let_go = [resting for resting in self.model.resting() if not self.holders(resting)]
         self._let_go = {resting: self._let_go.get(resting, now) for resting in let_go}
@@ -341,25 +379,20 @@ class System:
         Any switch of the segment (for a label, of the fabric) that has not shown since then that it has exactly
         what it is to have. Which rules a switch held before it went away is not remembered, on purpose.
         """
-        return [
-            name
-            for name, manager in sorted(self.switches.items())
-            if resting.space in (LABELS, tag_space(self.fabric.switches[name].segment or ""))
-            and not manager.holds(resting.revision)
-        ]
+        names: Collection[str] = sorted(self.switches)
+        if resting.space != LABELS:
+            names = self.fabric.inside.get(resting.space.partition(":")[2], ())
+        return self.delivery.holders(names, resting.revision)
 
 
-def _networks_of(nodes: Iterable[Node]) -> set[str]:
-    refs = (node.network_of(interface) for node in nodes for interface in node.interfaces)
-    return {ref for ref in refs if ref is not None}
+def _places(value: Value | None) -> set[Place]:
+    """Where the interfaces of a running node are."""
+    if not isinstance(value, Node) or not value.running:
+        return set()
+    return {interface.place for interface in value.interfaces if interface.place is not None}
 
 
 def _gone(before: Fabric, after: Fabric) -> set[str]:
     """The names of switches that are no longer there, or are other bridges under the same name."""
     numbers = {name: switch.number for name, switch in after.switches.items()}
     return {name for name, switch in before.switches.items() if numbers.get(name) != switch.number}
-
-
-def _contents(table: SwitchTable) -> Contents:
-    rows = dict(encode_row(row) for row in table.rows.values())
-    return Contents(rows, {number: encode_group(group) for number, group in table.groups.items()})

@@ -8,9 +8,9 @@ from enum import Enum
 from ..compiler.pipeline import STAGE_BY_TABLE
 from ..compiler.text import Style, actions_text, match_text
 from ..errors import NotFound
-from ..openflow.rows import encode_group, encode_row
+from ..openflow.rows import encode_row
 from .communication import CommunicationManager, State
-from .difference import Contents, Kind, Step
+from .difference import Key
 from .explain import Meanings, Names
 from .system import System
 
@@ -72,15 +72,20 @@ def why(manager: CommunicationManager) -> str:
         case State.CHANGING:
             return "changes are on their way to it"
         case State.IN_STEP if manager.rejected:
-            reasons = ", ".join(sorted(set(manager.rejected.values())))
+            reasons = ", ".join(sorted({refusal.reason for refusal in manager.rejected.values()}))
             return f"it refused {len(manager.rejected)} row(s) or group(s): {reasons}"
         case _:
             return manager.trouble or ""
 
 
-def known(manager: CommunicationManager) -> Contents:
-    """What a switch is known to hold; nothing while it is away."""
-    return Contents() if manager.state is State.AWAY else manager.installed
+def _is_read(manager: CommunicationManager) -> bool:
+    """Whether it is known what a switch holds."""
+    return manager.state in (State.CHANGING, State.IN_STEP)
+
+
+def to_send(manager: CommunicationManager) -> int:
+    """How many rows and groups a switch is not known to hold, or is known to hold and must not."""
+    return len(manager.off) if _is_read(manager) else len(manager.wanted)
 
 
 def row_statuses(system: System, name: str, *, counted: bool = False) -> list[RowStatus]:
@@ -92,10 +97,9 @@ def row_statuses(system: System, name: str, *, counted: bool = False) -> list[Ro
     names = Names(system.model, system.fabric)
     meanings = Meanings(names, name, system.ports.get(name, {}), table.groups)
     found = []
-    there = known(manager)
     for row in sorted(table.rows.values(), key=lambda row: (row.table, -row.priority, match_text(row.match))):
-        key, value = encode_row(row)
-        state, reason = _progress(manager, Step(Kind.ROW_ADD, key, value), there.rows.get(key) == value)
+        key, _ = encode_row(row)
+        state, reason = _progress(manager, key)
         packets, octets = manager.counts.get(key, (None, None)) if counted else (None, None)
         stage = STAGE_BY_TABLE[row.table].name
         text = match_text(row.match, Style.MEANING), actions_text(row.actions, row.goto, Style.MEANING)
@@ -109,19 +113,17 @@ def group_statuses(system: System, name: str) -> list[GroupStatus]:
     manager, table = require_switch(system, name), system.tables[name]
     names = Names(system.model, system.fabric)
     meanings = Meanings(names, name, system.ports.get(name, {}), table.groups)
-    there, found = known(manager), []
+    found = []
     for number, group in sorted(table.groups.items()):
-        value = encode_group(group)
-        kind = Kind.GROUP_MODIFY if number in there.groups else Kind.GROUP_ADD
-        state, reason = _progress(manager, Step(kind, number, value), there.groups.get(number) == value)
+        state, reason = _progress(manager, number)
         origin = names.origin(group.origin)
         found.append(GroupStatus(number, len(group.buckets), meanings.group(group), origin, state, reason))
     return found
 
 
-def _progress(manager: CommunicationManager, step: Step, installed: bool) -> tuple[Progress, str | None]:
-    if installed:
+def _progress(manager: CommunicationManager, key: Key) -> tuple[Progress, str | None]:
+    if _is_read(manager) and key not in manager.off:
         return Progress.INSTALLED, None
-    if step in manager.rejected:
-        return Progress.REJECTED, manager.rejected[step]
+    if key in manager.rejected:
+        return Progress.REJECTED, manager.rejected[key].reason
     return Progress.PENDING, why(manager) or None

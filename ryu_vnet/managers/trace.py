@@ -72,6 +72,9 @@ def _member(system: System, text: str, where: str) -> Member:
     interface = node.interface(name or (names[0] if names else ""))
     if interface is None:
         raise NotFound(f"node {ref} has no interface {name!r} ({', '.join(names) or 'it has none'})")
+    if interface.known_mac is None:
+        hint = f"it gets one with its first place: start it at a switch port, or put {ref} with one"
+        raise Invalid(Problem(where, f"{ref} {interface.name} has no MAC address yet", hint))
     return Member(node, interface)
 
 
@@ -136,7 +139,7 @@ class _Follower:
     def __init__(self, system: System) -> None:
         self._system = system
         self._names = Names(system.model, system.fabric)
-        self._wires = system.fabric.wires()
+        self._wires = system.fabric.wires
         self._meanings: dict[str, Meanings] = {}
 
     def follow(self, sender: Member, aim: _Target, kind: str, frame: Packet) -> Route:

@@ -32,7 +32,8 @@ def _interface_document(interface: Interface) -> Json:
     return {
         "name": interface.name,
         "number": interface.number,
-        "mac": format_mac(interface.mac),
+        "mac": format_mac(interface.known_mac) if interface.known_mac is not None else None,
+        "chosen": interface.chosen,
         "ips": [format_prefix(prefix) for prefix in interface.ips],
         "place": [place.switch, place.port] if place else None,
         "network": interface.network,
@@ -66,8 +67,10 @@ def _interface(document: Json) -> Interface:
     return Interface(
         document["name"],
         document["number"],
-        parse_mac(document["mac"]),
+        parse_mac(document["mac"]) if document["mac"] is not None else None,
         tuple(parse_prefix(text) for text in document["ips"]),
         Place(*document["place"]) if document["place"] else None,
         document["network"],
+        # What was stored before there was a choice was given.
+        document.get("chosen", False),
     )

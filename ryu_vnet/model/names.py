@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TypeAlias
 
 from ..errors import Invalid, Problem
@@ -51,6 +51,40 @@ def format_mac(value: int) -> str:
     return ":".join(f"{byte:02x}" for byte in value.to_bytes(6, "big"))
 
 
+PLACED_MAC = 0xF2
+"""First byte of the MAC addresses that we choose: unicast, administratively assigned (IEEE 802c, 8.4.4.2)."""
+SEGMENT_SHIFT, SWITCH_SHIFT = 28, 12
+"""Where the numbers of segment and switch start in such an address; below them is what tells a switch's own apart."""
+PLACED_MAC_MASK = 0xFFFF_F000_0000
+"""The bits that all addresses of one segment have in common: 20 of 48."""
+SERIALS = 1 << SWITCH_SHIFT
+
+
+def placed_mac(segment: int, switch: int = 0, serial: int = 0) -> int | None:
+    """The MAC that tells a place, by the numbers of segment and switch, or None where these are too large for it:
+
+    F2 (8 bits) | segment (12) | switch (16) | serial (12)
+    """
+    if not (0 < segment < 1 << 12 and switch < 1 << 16):
+        return None
+    return PLACED_MAC << 40 | segment << SEGMENT_SHIFT | switch << SWITCH_SHIFT | serial % SERIALS
+
+
+def unplaced_mac(interface: int) -> int:
+    """A MAC of ours that tells no place, for an interface by its number: segment 0, which no segment has."""
+    return PLACED_MAC << 40 | interface & (1 << SEGMENT_SHIFT) - 1
+
+
+def is_chosen_mac(mac: int) -> bool:
+    """Whether a MAC looks like one that we choose."""
+    return mac >> 40 == PLACED_MAC
+
+
+def segment_of_mac(mac: int) -> int | None:
+    """The number of the segment that a MAC tells, or None where it tells none."""
+    return mac >> SEGMENT_SHIFT & 0xFFF or None if is_chosen_mac(mac) else None
+
+
 def parse_prefix(text: str, where: str = "ips") -> Prefix:
     """An IPv4 or IPv6 address, or a prefix of either. Raises Invalid, also for a group address."""
     try:
@@ -71,5 +105,10 @@ def format_prefix(prefix: Prefix) -> str:
 
 def link_local(mac: int) -> IPv6Network:
     """The IPv6 link-local address that a node forms from its MAC (RFC 4291, appendix A: modified EUI-64)."""
+    return IPv6Network((link_local_bytes(mac), 128))
+
+
+def link_local_bytes(mac: int) -> bytes:
+    """The same as 16 bytes."""
     identifier = (mac >> 24 ^ 0x02_0000) << 40 | 0xFFFE << 24 | mac & 0xFFFFFF
-    return IPv6Network((IPv6Address(0xFE80 << 112 | identifier), 128))
+    return (0xFE80 << 112 | identifier).to_bytes(16, "big")

@@ -10,8 +10,21 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
-from .names import format_mac
-from .values import Counters, Interface, Network, Node, Place, Resting, TagGrant, Tenant, Value, key_of
+from .names import format_mac, is_chosen_mac
+from .values import (
+    LABELS,
+    Counters,
+    Interface,
+    Network,
+    Node,
+    Place,
+    Resting,
+    TagGrant,
+    Tenant,
+    Value,
+    key_of,
+    tag_space,
+)
 
 Claim: TypeAlias = tuple[str, ...]
 """Something that only one interface may have: ("port", switch, port) or ("mac", network, address)."""
@@ -36,34 +49,66 @@ def claims(node: Node) -> Iterator[tuple[Claim, Interface]]:
         if interface.place is not None:
             yield ("port", interface.place.switch, interface.place.port), interface
         network = node.network_of(interface)
-        if network is not None:
-            yield ("mac", network, format_mac(interface.mac)), interface
+        if network is not None and interface.known_mac is not None:
+            yield ("mac", network, format_mac(interface.known_mac)), interface
 
 
 class _Values:
-    """Values by key, with an index of members and of claims."""
+    """Values by key, with indexes: of keys by what they start with, of members, of claims, of identifiers in use."""
 
     def __init__(self) -> None:
         self.values: dict[str, Value] = {}
+        self.folders: dict[str, dict[str, set[str]]] = {}
+        """Keys by kind, then by what stands up to the last slash."""
         self.claimants: dict[Claim, set[str]] = {}
         self.members: dict[str, set[str]] = {}
+        self.macs: dict[int, set[str]] = {}
+        """Who has each of the MAC addresses that are of the kind that we choose."""
+        self.used: dict[str, dict[int, set[str]]] = {}
+        """By space: the keys that an identifier is granted or rests under."""
+        self.resting: dict[tuple[str, int], set[str]] = {}
+        """By space and network: the keys of what rests."""
+        self.first_free: dict[str, int] = {}
+        """By space: all identifiers below are used, as far as they may be."""
 
     def put(self, key: str, value: Value | None) -> None:
         old = self.values.pop(key, None)
-        if isinstance(old, Node):
+        if old is not None:
             self._index(old, key, add=False)
         if value is not None:
             self.values[key] = value
-            if isinstance(value, Node):
-                self._index(value, key, add=True)
+            self._index(value, key, add=True)
+        if (old is None) != (value is None):
+            folder = key.rpartition("/")[0]
+            folders = self.folders.setdefault(key.partition("/")[0], {})
+            _change(folders, folder, key, add=value is not None)
 
-    def _index(self, node: Node, key: str, *, add: bool) -> None:
+    def _index(self, value: Value, key: str, *, add: bool) -> None:
+        match value:
+            case Node():
+                self._index_node(value, key, add=add)
+            case Network():
+                self._index_identifier(LABELS, value.number, key, add=add)
+            case TagGrant():
+                self._index_identifier(tag_space(value.segment), value.tag, key, add=add)
+            case Resting():
+                self._index_identifier(value.space, value.identifier, key, add=add)
+                _change(self.resting, (value.space, value.network), key, add=add)
+
+    def _index_node(self, node: Node, key: str, *, add: bool) -> None:
         for claim, _ in claims(node):
             _change(self.claimants, claim, key, add=add)
         for interface in node.interfaces:
             network = node.network_of(interface)
             if network is not None:
                 _change(self.members, network, key, add=add)
+            if interface.known_mac is not None and is_chosen_mac(interface.known_mac):
+                _change(self.macs, interface.known_mac, key, add=add)
+
+    def _index_identifier(self, space: str, identifier: int, key: str, *, add: bool) -> None:
+        _change(self.used.setdefault(space, {}), identifier, key, add=add)
+        if not add:
+            self.first_free[space] = min(self.first_free.get(space, 0), identifier)
 
 
 K = TypeVar("K")
@@ -98,9 +143,44 @@ class Model:
         """The value under a key."""
         return self._all.values.get(key)
 
+    def values(self) -> Iterable[Value]:
+        """All values, in no order."""
+        return self._all.values.values()
+
     def keys(self, prefix: str) -> list[str]:
-        """All keys that start so, sorted."""
-        return sorted(key for key in self._all.values if key.startswith(prefix))
+        """All keys that start so, sorted. `prefix` is nothing, or ends with a slash."""
+        return sorted(self._keys(prefix))
+
+    def _keys(self, prefix: str) -> Iterator[str]:
+        kind, _, rest = prefix.partition("/")
+        kinds = [self._all.folders.get(kind, {})] if prefix else self._all.folders.values()
+        for folders in kinds:
+            for keys in folders.values() if not rest else [folders.get(prefix[:-1], set())]:
+                yield from keys
+
+    def is_used(self, space: str, identifier: int) -> bool:
+        """Whether an identifier of a space (`LABELS`, or a segment's tags) is granted or rests."""
+        return identifier in self._all.used.get(space, ())
+
+    def has_mac(self, mac: int) -> bool:
+        """Whether an interface has this MAC, which must be one of those that we choose."""
+        return mac in self._all.macs
+
+    def first_free(self, space: str, first: int) -> int:
+        """The first identifier of a space, from `first` on, that is not used. Remembers how far it has looked."""
+        known, used = self._all.first_free.get(space, first), self._all.used.get(space, {})
+        candidate = max(first, known)
+        while candidate in used:
+            candidate += 1
+        if first <= known:
+            self._all.first_free[space] = candidate
+        return candidate
+
+    def resting_of(self, space: str, network: int) -> Resting | None:
+        """The identifier of a space that rests and that this network, by number, had."""
+        for key in self._all.resting.get((space, network), ()):
+            return self._typed(key, Resting)
+        return None
 
     def claimants(self, claim: Claim) -> set[str]:
         """The keys of the nodes that claim something."""
@@ -211,9 +291,26 @@ class Draft(Model):
     def get(self, key: str) -> Value | None:
         return self.changes[key] if key in self.changes else self._base.get(key)
 
-    def keys(self, prefix: str) -> list[str]:
-        kept = {key for key in self._base.keys(prefix) if key not in self.changes}
-        return sorted(kept | {key for key, value in self.changes.items() if value and key.startswith(prefix)})
+    def _keys(self, prefix: str) -> Iterator[str]:
+        yield from (key for key in self._base._keys(prefix) if key not in self.changes)
+        yield from (key for key, value in self.changes.items() if value and key.startswith(prefix))
+
+    def is_used(self, space: str, identifier: int) -> bool:
+        return super().is_used(space, identifier) or self._base.is_used(space, identifier)
+
+    def has_mac(self, mac: int) -> bool:
+        return super().has_mac(mac) or self._base.has_mac(mac)
+
+    def first_free(self, space: str, first: int) -> int:
+        # What a draft gives back rests: nothing that is used without the draft is free with it.
+        candidate = self._base.first_free(space, first)
+        while self.is_used(space, candidate):
+            candidate += 1
+        return candidate
+
+    def resting_of(self, space: str, network: int) -> Resting | None:
+        known = self._base.resting_of(space, network)
+        return known if known is not None and key_of(known) not in self.changes else super().resting_of(space, network)
 
     def claimants(self, claim: Claim) -> set[str]:
         return self._all.claimants.get(claim, set()) | self._unchanged(self._base.claimants(claim))

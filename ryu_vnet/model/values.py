@@ -52,17 +52,32 @@ class Place:
 class Interface:
     """One vNIC or NIC of a node.
 
-    `number` is granted with it and never used again for another. `ips` are what it may send from; none means that
-    its IP addresses are not known and not checked (its MAC always is). `network` is the name of a network of the
-    same tenant, or None.
+    `number` is granted with it and never used again for another. `known_mac` is None only until it has a place for
+    the first time, where the choice was left to us; `chosen` says that we made it. `ips` are what it may send from;
+    none means that its IP addresses are not known and not checked (its MAC always is). `network` is the name of a
+    network of the same tenant, or None.
+
+    Raises ValueError where it has a place and no MAC: it could run, and its frames be told from nobody's.
     """
 
     name: str
     number: int
-    mac: int
+    known_mac: int | None
     ips: tuple[Prefix, ...] = ()
     place: Place | None = None
     network: str | None = None
+    chosen: bool = False
+
+    def __post_init__(self) -> None:
+        if self.place is not None and self.known_mac is None:
+            raise ValueError(f"interface {self.name} is at {self.place} and has no MAC address")
+
+    @property
+    def mac(self) -> int:
+        """Its MAC address, which it has if it has a place. Raises ValueError where it has none yet."""
+        if self.known_mac is None:
+            raise ValueError(f"interface {self.name} has no MAC address yet")
+        return self.known_mac
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,19 +17,26 @@ from collections.abc import Iterable
 from ..errors import WireError
 from .rows import ANY
 from .wire import (
+    ALL_GROUPS,
     LONGEST_MESSAGE,
     ONF_BUNDLE_ADD_MESSAGE,
     ONF_BUNDLE_CONTROL,
     ONF_EXPERIMENTER,
+    ONF_FLOW_MONITOR,
     BundleStep,
     MessageType,
     Multipart,
     Version,
 )
 
-_HEADER = struct.Struct("!BBHI")
+HEADER = struct.Struct("!BBHI")
 _MULTIPART = struct.Struct("!HH4x")
-_FLOW_REQUEST = struct.Struct("!B3xII4xQQHH4x")
+_FLOW_REQUEST = struct.Struct("!B3xII4xQQ")
+_MATCH = struct.Struct("!HH4x")
+_MONITOR_14 = struct.Struct("!IIIHBB")
+_MONITOR_13 = struct.Struct("!IHHIB3x")
+_ASYNC_13 = struct.Struct("!6I")
+_ASYNC_PROPERTY = struct.Struct("!HHI")
 _GROUP_MOD = struct.Struct("!H")
 _EXPERIMENTER = struct.Struct("!II")
 _BUNDLE_CONTROL = struct.Struct("!IHH")
@@ -37,30 +44,50 @@ _BUNDLE_ADD = struct.Struct("!I2xH")
 _NUMBER = struct.Struct("!I")
 
 _ALL_TABLES = 0xFF
-_EMPTY_MATCH = (1, 4)
-"""Type and length of a match without fields; 4 bytes of padding follow."""
+_EMPTY_MATCH = _MATCH.pack(1, 4)
+"""A match without fields: its type and length, and 4 bytes of padding."""
+_ONE_COOKIE = 0xFFFFFFFFFFFFFFFF
 
-_ADD = b"\x00"
+ADD = b"\x00"
 _DELETE = b"\x03"
-_DELETE_STRICT = b"\x04"
-_NO_MASK = bytes(8)
-_NO_BUFFER_ANY_PORT_ANY_GROUP = b"\xff" * 12
-_NOTHING_SAID = bytes(4)
-"""Both timeouts, or flags and importance: none."""
+DELETE_STRICT = b"\x04"
+NO_VALUE = bytes(16)
+"""Neither timeouts nor flags, importance, cookie or instructions."""
+NO_BUFFER_ANY_PORT_ANY_GROUP = b"\xff" * 12
+FLOW_MOD_BODY = "8s8xss4s2s12s4s"
+"""Cookie, no mask of it, table, command, timeouts, priority, `NO_BUFFER_ANY_PORT_ANY_GROUP`, flags and importance
+(7.3.4.1); match and instructions follow."""
+_FLOW_MOD = struct.Struct("!BBHI" + FLOW_MOD_BODY)
+FLOW_MOD_OVERHEAD = _FLOW_MOD.size - 4 - 16
+"""What a flow mod is longer than the row's key and value, of which the first 4 and 16 bytes go into the fixed part."""
 
 _GROUP_ADD, _GROUP_MODIFY, _GROUP_DELETE = 0, 1, 2
-_ALL_GROUPS = 0xFFFFFFFC
 _TYPE_ALL_AND_PAD = bytes(2)
+
+_MONITOR = 1
+"""The number of our flow monitor; they are numbered for each connection."""
+_MONITOR_COMMAND_ADD = 0
+_MONITOR_ADD, _MONITOR_REMOVED, _MONITOR_MODIFY, _MONITOR_INSTRUCTIONS = 1 << 1, 1 << 2, 1 << 3, 1 << 4
+
+_ALL_PORT_REASONS = 0b111
+_GROUP_CHANGES = 0b1
+_ASYNC_MASKS = (
+    *((kind, 0) for kind in (0, 1)),  # packets, as slave and as master or equal; so on in these pairs
+    *((kind, _ALL_PORT_REASONS) for kind in (2, 3)),
+    *((kind, 0) for kind in (4, 5, 6, 7, 8, 9)),  # ended rows, roles, tables
+    *((kind, _GROUP_CHANGES) for kind in (10, 11)),
+)
+"""Types of properties, and the reasons for which what they are about is told (1.4.1, 7.3.10)."""
 
 _ATOMIC_AND_ORDERED = 1 | 2
 """OFPBF_ATOMIC and OFPBF_ORDERED (1.4.1, 7.3.9.3): all or nothing, and groups before the rows that name them."""
 
 
 def _message(version: Version, kind: int, xid: int, body: bytes) -> bytes:
-    length = _HEADER.size + len(body)
+    length = HEADER.size + len(body)
     if length > LONGEST_MESSAGE:
         raise WireError(f"a message of type {kind} would have {length} bytes; {LONGEST_MESSAGE} are possible")
-    return _HEADER.pack(version, kind, length, xid) + body
+    return HEADER.pack(version, kind, length, xid) + body
 
 
 def barrier(version: Version, xid: int) -> bytes:
@@ -70,52 +97,28 @@ def barrier(version: Version, xid: int) -> bytes:
 
 def flow_add(version: Version, xid: int, key: bytes, value: bytes) -> bytes:
     """Add a row, or replace the one that has its key (7.3.4.1, OFPFC_ADD)."""
-    cookie = value[8:16]
-    body = (
-        cookie
-        + _NO_MASK
-        + key[0:1]
-        + _ADD
-        + value[0:4]
-        + key[2:4]
-        + _NO_BUFFER_ANY_PORT_ANY_GROUP
-        + value[4:8]
-        + key[4:]
-        + value[16:]
-    )
-    return _message(version, MessageType.FLOW_MOD, xid, body)
+    return _flow_mod(version, xid, ADD, key, value)
 
 
 def flow_delete(version: Version, xid: int, key: bytes) -> bytes:
-    """Delete the row that has exactly this key, if it is there (OFPFC_DELETE_STRICT), whatever its cookie."""
-    body = (
-        bytes(8)
-        + _NO_MASK
-        + key[0:1]
-        + _DELETE_STRICT
-        + _NOTHING_SAID
-        + key[2:4]
-        + _NO_BUFFER_ANY_PORT_ANY_GROUP
-        + _NOTHING_SAID
-        + key[4:]
-    )
-    return _message(version, MessageType.FLOW_MOD, xid, body)
+    """Delete the row that has exactly this key, if it is there (OFPFCDELETE_STRICT), whatever its cookie."""
+    return _flow_mod(version, xid, DELETE_STRICT, key, NO_VALUE)
 
 
 def all_flows_delete(version: Version, xid: int) -> bytes:
     """Delete the rows of all tables, whatever they are (OFPFC_DELETE with OFPTT_ALL and an empty match)."""
-    body = (
-        bytes(8)
-        + _NO_MASK
-        + bytes([_ALL_TABLES])
-        + _DELETE
-        + _NOTHING_SAID
-        + bytes(2)
-        + _NO_BUFFER_ANY_PORT_ANY_GROUP
-        + _NOTHING_SAID
-        + struct.pack("!HH4x", *_EMPTY_MATCH)
-    )
-    return _message(version, MessageType.FLOW_MOD, xid, body)
+    everything = bytes([_ALL_TABLES, 0, 0, 0]) + _EMPTY_MATCH
+    return _flow_mod(version, xid, _DELETE, everything, NO_VALUE)
+
+
+def _flow_mod(version: Version, xid: int, command: bytes, key: bytes, value: bytes) -> bytes:
+    length = FLOW_MOD_OVERHEAD + len(key) + len(value)
+    if length > LONGEST_MESSAGE:
+        raise WireError(f"a row would have {length} bytes; {LONGEST_MESSAGE} are possible")
+    table, priority, times, rest, cookie = key[:1], key[2:4], value[:4], value[4:8], value[8:16]
+    kind, anyone = MessageType.FLOW_MOD, NO_BUFFER_ANY_PORT_ANY_GROUP
+    head = _FLOW_MOD.pack(version, kind, length, xid, cookie, table, command, times, priority, anyone, rest)
+    return head + key[4:] + value[16:]
 
 
 def group_add(version: Version, xid: int, number: int, value: bytes) -> bytes:
@@ -135,7 +138,7 @@ def group_delete(version: Version, xid: int, number: int) -> bytes:
 
 def all_groups_delete(version: Version, xid: int) -> bytes:
     """Delete all groups (OFPG_ALL)."""
-    return group_delete(version, xid, _ALL_GROUPS)
+    return group_delete(version, xid, ALL_GROUPS)
 
 
 def _group_mod(version: Version, xid: int, command: int, number: int, kind: bytes, buckets: bytes) -> bytes:
@@ -145,8 +148,19 @@ def _group_mod(version: Version, xid: int, command: int, number: int, kind: byte
 
 def all_flows(version: Version, xid: int) -> bytes:
     """Ask for every row of every table (7.3.5.2)."""
-    request = _FLOW_REQUEST.pack(_ALL_TABLES, ANY, ANY, 0, 0, *_EMPTY_MATCH)
-    return _multipart(version, xid, Multipart.FLOW, request)
+    return _multipart(version, xid, Multipart.FLOW, _FLOW_REQUEST.pack(_ALL_TABLES, ANY, ANY, 0, 0) + _EMPTY_MATCH)
+
+
+def flow_exactly(version: Version, xid: int, key: bytes, cookie: int | None = None) -> bytes:
+    """Ask for the row that has this key, to learn all of its value.
+
+    The request cannot name a priority, and the switch answers with every row of the table that matches no more than
+    this one: whoever asks picks the key from the answer (`replies.flows`); if it is not there, the row is gone. A row
+    that matches everything would bring its whole table; with the row's cookie, as a flow monitor tells it, only rows
+    of the same origin come.
+    """
+    wanted = (0, 0) if cookie is None else (cookie, _ONE_COOKIE)
+    return _multipart(version, xid, Multipart.FLOW, _FLOW_REQUEST.pack(key[0], ANY, ANY, *wanted) + key[4:])
 
 
 def all_groups(version: Version, xid: int) -> bytes:
@@ -157,6 +171,40 @@ def all_groups(version: Version, xid: int) -> bytes:
 def all_ports(version: Version, xid: int) -> bytes:
     """Ask for every port with its name and state (7.3.5.7)."""
     return _multipart(version, xid, Multipart.PORT_DESC, b"")
+
+
+def flow_monitor(version: Version, xid: int) -> bytes:
+    """Ask to be told of every change to any row from now on (1.4.1, "Flow monitoring"; in 1.3 ONF EXT-187).
+
+    The answer to the request itself is empty: what is there already is read with `all_flows`, asked for after this,
+    so that nothing falls between the two. What changes then comes without having been asked for, with the xid 0
+    (`monitor.monitor_updates`): others' changes in full, our own abbreviated. A monitor lasts as long as the
+    connection; ask once, for Open vSwitch 3.1 refuses a second in words of OpenFlow 1.0. A switch that knows no
+    flow monitor answers with an error.
+    """
+    wanted = _MONITOR_ADD | _MONITOR_REMOVED | _MONITOR_MODIFY | _MONITOR_INSTRUCTIONS
+    if version == Version.OF13:
+        # Here the match has its length in front as well: padding apart, as in `ofp_match`.
+        request = _MONITOR_13.pack(_MONITOR, wanted, 4, ANY, _ALL_TABLES) + _EMPTY_MATCH
+        return _multipart(
+            version, xid, Multipart.EXPERIMENTER, _EXPERIMENTER.pack(ONF_EXPERIMENTER, ONF_FLOW_MONITOR) + request
+        )
+    request = _MONITOR_14.pack(_MONITOR, ANY, ANY, wanted, _ALL_TABLES, _MONITOR_COMMAND_ADD) + _EMPTY_MATCH
+    return _multipart(version, xid, Multipart.FLOW_MONITOR, request)
+
+
+def set_async(version: Version, xid: int) -> bytes:
+    """Choose what the switch tells without being asked (1.3.5, 7.3.10; 1.4.1, 7.3.10): changes to ports always,
+    others' changes to groups (`replies.request_forward`), and nothing else; no packets, and no rows that end.
+
+    1.3 cannot forward group changes: there they are seen in a dump alone (`all_groups`). There is no answer.
+    """
+    if version == Version.OF13:
+        # Two masks each, one as master or equal and one as slave: packets, ports, ended rows.
+        body = _ASYNC_13.pack(0, 0, _ALL_PORT_REASONS, _ALL_PORT_REASONS, 0, 0)
+    else:
+        body = b"".join([_ASYNC_PROPERTY.pack(kind, _ASYNC_PROPERTY.size, mask) for kind, mask in _ASYNC_MASKS])
+    return _message(version, MessageType.SET_ASYNC, xid, body)
 
 
 def _multipart(version: Version, xid: int, kind: Multipart, request: bytes) -> bytes:
@@ -189,6 +237,15 @@ def in_bundle(version: Version, bundle: int, messages: Iterable[bytes], open_xid
     parts += [bundle_add(version, bundle, message) for message in messages]
     parts.append(bundle_control(version, commit_xid, bundle, BundleStep.COMMIT_REQUEST))
     return b"".join(parts)
+
+
+def bundle_probe(version: Version, bundle: int, open_xid: int, discard_xid: int) -> bytes:
+    """Open a bundle and throw it away, to learn whether the switch knows bundles at all.
+
+    One that does answers both (`replies.bundle_reply`); one that does not, with an error that has `open_xid`.
+    """
+    opened = bundle_control(version, open_xid, bundle, BundleStep.OPEN_REQUEST)
+    return opened + bundle_control(version, discard_xid, bundle, BundleStep.DISCARD_REQUEST)
 
 
 def _bundle_message(version: Version, xid: int, kind: MessageType, onf_kind: int, body: bytes) -> bytes:

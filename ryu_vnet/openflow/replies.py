@@ -15,6 +15,7 @@ from ..errors import WireError
 from .error_names import error_names
 from .rows import canonical_group
 from .wire import (
+    ALL_GROUPS,
     ONF_BUNDLE_CONTROL,
     ONF_EXPERIMENTER,
     BundleStep,
@@ -29,8 +30,9 @@ _MULTIPART = struct.Struct("!HH4x")
 _BODY_AT = _HEADER.size + _MULTIPART.size
 _MORE = 1
 
-# length | table, times, priority, timeouts, flags, importance, cookie | packets, bytes | type of match | its length
-_FLOW = struct.Struct("!H30xQQ2xH")
+# length | table, 0 | durations | priority | timeouts, flags, importance | 0 | cookie | packets, bytes | type of match
+# | its length
+_FLOW = struct.Struct("!H2s8x2s8s2x8sQQ2xH")
 _FLOW_MATCH_AT = 48
 _GROUP = struct.Struct("!H2xI")
 _PORT_13 = struct.Struct("!I12x16sII24x")
@@ -39,6 +41,7 @@ _PORT_STATUS = struct.Struct("!B7x")
 _ERROR = struct.Struct("!HH")
 _EXPERIMENTER = struct.Struct("!II")
 _NUMBER = struct.Struct("!I")
+_GROUP_MOD = struct.Struct("!H2sI")
 _BUNDLE_CONTROL = struct.Struct("!IHH")
 
 _EXPERIMENTER_ERROR = 0xFFFF
@@ -105,6 +108,26 @@ class BundleReply:
     step: BundleStep
 
 
+class GroupCommand(Enum):
+    """What is done to a group (7.3.4.2)."""
+
+    ADD = 0
+    MODIFY = 1
+    DELETE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class GroupChange:
+    """A group that somebody else changed, and what it is now: its value in canonical form, or none where it is gone.
+
+    `number` is None where all groups are deleted.
+    """
+
+    command: GroupCommand
+    number: int | None
+    value: bytes
+
+
 def split(received: bytes) -> tuple[list[bytes], bytes]:
     """Cut what was received into whole messages, and what is left of the last one.
 
@@ -151,15 +174,14 @@ def flows(message: bytes) -> Iterator[tuple[bytes, bytes, int, int]]:
     while at < end:
         if at + _FLOW.size > end:
             raise WireError(f"row at byte {at} is cut short: {end - at} bytes")
-        length, packets, octets, match_length = _FLOW.unpack_from(message, at)
+        length, table, priority, limits, cookie, packets, octets, match_length = _FLOW.unpack_from(message, at)
         match_at = at + _FLOW_MATCH_AT
         instructions_at = match_at + (match_length + 7 & ~7)
         stop = at + length
         if match_length < 4 or instructions_at > stop or stop > end:
             raise WireError(f"row at byte {at} of {length} bytes with a match of {match_length}; {end - at} are left")
-        key = message[at + 2 : at + 4] + message[at + 12 : at + 14] + message[match_at:instructions_at]
-        value = message[at + 14 : at + 22] + message[at + 24 : at + 32] + message[instructions_at:stop]
-        yield key, value, packets, octets
+        key = table + priority + message[match_at:instructions_at]
+        yield key, limits + cookie + message[instructions_at:stop], packets, octets
         at = stop
 
 
@@ -241,6 +263,29 @@ def bundle_reply(message: bytes) -> BundleReply | None:
         return BundleReply(head.xid, bundle, BundleStep(step))
     except ValueError as broken:
         raise WireError(f"bundle control of type {step}; 0 to 7 have a meaning") from broken
+
+
+def request_forward(message: bytes) -> GroupChange | None:
+    """What somebody else did to a group (1.4.1, "Requestforward message"), or None where that was to a meter.
+
+    As Open vSwitch forwards it, after it was done: buckets that were inserted or removed come as `MODIFY` with all
+    buckets that the group has then; `ADD` of a group that is there has replaced it; `DELETE` may name a group that
+    was not there. A refused change is not forwarded, nor one of our own. The rows that went with a group are told by
+    the flow monitor. Before 1.4 there is no such message: `messages.set_async`.
+    """
+    _expect(message, MessageType.REQUEST_FORWARD)
+    request = message[_HEADER.size :]
+    if header(request).kind != MessageType.GROUP_MOD:
+        return None
+    command, kind, number = unpack(_GROUP_MOD, request, _HEADER.size, "forwarded group change")
+    try:
+        done = GroupCommand(command)
+    except ValueError as broken:
+        raise WireError(f"forwarded group change with the command {command}; 0 to 2 have a meaning") from broken
+    if done is GroupCommand.DELETE:
+        return GroupChange(done, None if number == ALL_GROUPS else number, b"")
+    value = canonical_group(kind + request[_HEADER.size + _GROUP_MOD.size :])
+    return GroupChange(done, number, value)
 
 
 def barrier_reply(message: bytes) -> int:

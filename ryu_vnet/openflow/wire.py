@@ -20,7 +20,7 @@ class Version(IntEnum):
 
 
 class MessageType(IntEnum):
-    """Message types that we write or read (7.1.1); the last two are new in 1.4."""
+    """Message types that we write or read (7.1.1); the last three are new in 1.4."""
 
     ERROR = 1
     EXPERIMENTER = 4
@@ -31,6 +31,8 @@ class MessageType(IntEnum):
     MULTIPART_REPLY = 19
     BARRIER_REQUEST = 20
     BARRIER_REPLY = 21
+    SET_ASYNC = 28
+    REQUEST_FORWARD = 32
     BUNDLE_CONTROL = 33
     BUNDLE_ADD_MESSAGE = 34
 
@@ -41,6 +43,9 @@ class Multipart(IntEnum):
     FLOW = 1
     GROUP_DESC = 7
     PORT_DESC = 13
+    FLOW_MONITOR = 16
+    """New in 1.4; in 1.3 it comes as `EXPERIMENTER` (`ONF_FLOW_MONITOR`)."""
+    EXPERIMENTER = 0xFFFF
 
 
 class BundleStep(IntEnum):
@@ -60,12 +65,18 @@ ONF_EXPERIMENTER = 0x4F4E4600
 """The ONF's own experimenter number, under which OpenFlow 1.3 has bundles (ONF EXT-230)."""
 ONF_BUNDLE_CONTROL = 2300
 ONF_BUNDLE_ADD_MESSAGE = 2301
+ONF_FLOW_MONITOR = 1870
+"""The multipart type, under the ONF's number, of OpenFlow 1.3's flow monitor (ONF EXT-187)."""
+ONF_FLOW_MONITOR_PAUSED = 1871
+ONF_FLOW_MONITOR_RESUMED = 1872
 
 NICIRA = 0x00002320
 """The experimenter number of Open vSwitch's own actions and errors (ovs-actions(7))."""
 
 GROUP_TYPE_ALL = 0
 GROUP_TYPE_FAST_FAILOVER = 3
+ALL_GROUPS = 0xFFFFFFFC
+"""OFPG_ALL, in place of a group's number."""
 LONGEST_MESSAGE = 0xFFFF
 """A message's length stands in 16 bits (7.1.1)."""
 

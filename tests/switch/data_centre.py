@@ -12,8 +12,8 @@ from typing import Any
 import yaml
 from controller_process import ControllerProcess
 from dummy_fabric import DummyFabric, wait_until
-from dummy_ovs import DummyOvs
 from openflow_peer import OpenFlowPeer
+from vnet_bench.dummy_ovs import DummyOvs
 
 from ryu_vnet.client import Answer, Client
 from ryu_vnet.managers.difference import Contents

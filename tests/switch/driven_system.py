@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from types import TracebackType
 
 from dummy_fabric import DummyFabric
@@ -51,5 +52,5 @@ class DrivenSystem:
         while late := [name for name, manager in self.system.switches.items() if not manager.in_step]:
             self.system.switch_message(late[0], self.peers[late[0]].receive())
 
-    def _send(self, name: str, messages: list[bytes]) -> None:
-        self.peers[name].send(b"".join(messages))
+    def _send(self, name: str, chunks: Iterable[bytes]) -> None:
+        self.peers[name].send(b"".join(chunks))

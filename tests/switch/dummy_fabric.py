@@ -17,8 +17,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from dummy_ovs import START_SECONDS, DummyOvs
 from tx_capture import TxCapture
+from vnet_bench.dummy_ovs import START_SECONDS, DummyOvs
 
 from ryu_vnet.schema import Intent, LinkSpec
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import socket
 import struct
-from itertools import count
 from pathlib import Path
 from types import TracebackType
 
@@ -28,7 +27,7 @@ class OpenFlowPeer:
         self.version = version
         self.dpid = 0
         self.last_bundle = 0
-        self._xids = count(1)
+        self._next_xid = 1
         self._received = b""
         self._pending: list[bytes] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -85,9 +84,11 @@ class OpenFlowPeer:
             self._socket.close()
         self._socket, self._received, self._pending = None, b"", []
 
-    def xid(self) -> int:
-        """A transaction identifier that was not used before."""
-        return next(self._xids)
+    def xid(self, count: int = 1) -> int:
+        """A transaction identifier that was not used before; for several in a row, the first of them."""
+        first = self._next_xid
+        self._next_xid += count
+        return first
 
     def send(self, data: bytes) -> None:
         """Send one or more messages."""
@@ -127,20 +128,21 @@ class OpenFlowPeer:
 
     def dump_rows(self) -> dict[bytes, bytes]:
         """Key and value of every row on the switch."""
-        parts = self._multipart(messages.all_flows(self.version, self.xid()))
+        parts = self.ask(messages.all_flows(self.version, self.xid()))
         return {key: value for part in parts for key, value, _, _ in replies.flows(part)}
 
     def dump_groups(self) -> dict[int, bytes]:
         """Number and value of every group on the switch."""
-        parts = self._multipart(messages.all_groups(self.version, self.xid()))
+        parts = self.ask(messages.all_groups(self.version, self.xid()))
         return dict(group for part in parts for group in replies.groups(part))
 
     def dump_ports(self) -> list[replies.Port]:
         """Every port of the switch."""
-        parts = self._multipart(messages.all_ports(self.version, self.xid()))
+        parts = self.ask(messages.all_ports(self.version, self.xid()))
         return [port for part in parts for port in replies.ports(part)]
 
-    def _multipart(self, request: bytes) -> list[bytes]:
+    def ask(self, request: bytes) -> list[bytes]:
+        """Send a multipart request, and return the parts of its answer."""
         self.send(request)
         xid = replies.header(request).xid
         parts = []

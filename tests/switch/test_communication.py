@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 import yaml
 from drawn import plug_everything
-from dummy_ovs import DummyOvs
 from memory_store import MemoryStore
 from openflow_peer import OpenFlowPeer
+from vnet_bench.dummy_ovs import DummyOvs
 
 from ryu_vnet.fabric.observed import PortState
 from ryu_vnet.managers import requests
 from ryu_vnet.managers.communication import CommunicationManager, Effects, State
-from ryu_vnet.managers.difference import Contents
+from ryu_vnet.managers.difference import Contents, difference
 from ryu_vnet.managers.system import System
 from ryu_vnet.openflow.wire import Version
 from ryu_vnet.schema import Intent
@@ -33,7 +33,8 @@ class Driven:
     def __init__(self, ovs: DummyOvs, version: Version) -> None:
         self.ovs = ovs
         self.version = version
-        self.manager = CommunicationManager(SWITCH)
+        self.wanted = Contents()
+        self.manager = CommunicationManager(SWITCH, self.wanted)
         self.peer = OpenFlowPeer(version)
         self.seen: list[Effects] = []
         ovs.add_bridge(SWITCH, dpid=0xA, controller=self.peer.address, ports=PORTS)
@@ -41,6 +42,7 @@ class Driven:
     def connect(self) -> None:
         self.peer.accept()
         self.do(self.manager.connected(self.version))
+        self.do(self.manager.read())
         self.settle()
 
     def cut(self) -> None:
@@ -50,8 +52,8 @@ class Driven:
 
     def do(self, effects: Effects) -> None:
         self.seen.append(effects)
-        for message in effects.send:
-            self.peer.send(message)
+        for chunks in effects.send:
+            self.peer.send(b"".join(chunks))
 
     def settle(self, until: Callable[[], bool] | None = None) -> None:
         """Pass on what the switch says until it is in step, or until something holds."""
@@ -59,9 +61,21 @@ class Driven:
         while not holds():
             self.do(self.manager.received(self.peer.receive()))
 
+    def wish(self, contents: Contents, revision: int = 1, rollout: int | None = None) -> Effects:
+        """Want something else, without sending anything yet."""
+        before = difference(self.wanted, contents)
+        for key in before:
+            self.wanted.put(key, contents.get(key))
+        return self.manager.want(before, revision, rollout)
+
     def want(self, contents: Contents, revision: int = 1) -> None:
-        self.do(self.manager.want(contents, revision))
+        self.do(self.wish(contents, revision))
         self.settle()
+
+    def restart(self) -> None:
+        """Lose the connection and all that the controller knew of the switch."""
+        self.cut()
+        self.manager = CommunicationManager(SWITCH, self.wanted)
 
     def check(self, wanted: Contents) -> None:
         """The switch has exactly this, read over a connection of the test's own."""
@@ -93,7 +107,7 @@ def driven(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Driven]:
 
 def test_an_empty_switch_gets_its_table(driven: Driven) -> None:
     wanted = figure_contents()
-    driven.manager.want(wanted, 7)
+    driven.wish(wanted, 7)
     driven.connect()
     assert driven.manager.in_step and not driven.manager.unacknowledged
     assert driven.manager.messages_sent == len(wanted.rows) + len(wanted.groups)
@@ -110,11 +124,9 @@ def test_the_order_of_wish_and_connection_does_not_matter(driven: Driven) -> Non
 
 def test_a_switch_that_has_its_table_is_sent_nothing(driven: Driven) -> None:
     wanted = figure_contents()
-    driven.manager.want(wanted, 1)
+    driven.wish(wanted, 1)
     driven.connect()
-    driven.cut()
-    driven.manager = CommunicationManager(SWITCH)
-    driven.manager.want(wanted, 1)
+    driven.restart()
     driven.connect()
     assert driven.manager.in_step and driven.manager.messages_sent == 0
     driven.check(wanted)
@@ -122,7 +134,7 @@ def test_a_switch_that_has_its_table_is_sent_nothing(driven: Driven) -> None:
 
 def test_what_others_left_is_put_right_on_connection(driven: Driven) -> None:
     wanted = figure_contents()
-    driven.manager.want(wanted, 1)
+    driven.wish(wanted, 1)
     driven.connect()
     driven.cut()
     driven.ovs.ofctl("add-flow", SWITCH, "table=0,priority=65535,actions=NORMAL")
@@ -142,7 +154,7 @@ def test_a_foreign_group_of_another_type_is_replaced_with_the_rows_that_name_it(
 ) -> None:
     wanted = figure_contents()
     number = min(wanted.groups)
-    driven.manager.want(wanted, 1)
+    driven.wish(wanted, 1)
     driven.connect()
     driven.cut()
     driven.ovs.ofctl("mod-group", SWITCH, f"group_id={number},type=select,bucket=output:1,bucket=output:2")
@@ -182,14 +194,14 @@ def test_a_refused_row_is_named_and_holds_up_no_other(driven: Driven) -> None:
         *("--", "set", "bridge", SWITCH, "flow_tables:70=@small"),
     )
     in_forward = {key for key in wanted.rows if key[0] == 70}
-    driven.manager.want(wanted, 1)
+    driven.wish(wanted, 1)
     driven.connect()
     assert not driven.manager.in_step and list(driven.manager.unacknowledged) == [1]
-    assert {step.key for step in driven.manager.rejected} < in_forward
+    assert set(driven.manager.rejected) < in_forward
     assert len(driven.manager.rejected) == len(in_forward) - 2
-    assert all("TABLE_FULL" in reason for reason in driven.manager.rejected.values())
+    assert all("TABLE_FULL" in refusal.reason for refusal in driven.manager.rejected.values())
     there = driven.peer.dump_rows()
-    assert set(wanted.rows) - set(there) == {step.key for step in driven.manager.rejected}
+    assert set(wanted.rows) - set(there) == set(driven.manager.rejected)
 
     driven.ovs.vsctl("clear", "bridge", SWITCH, "flow_tables")
     driven.do(driven.manager.retry())
@@ -203,8 +215,8 @@ def test_a_connection_cut_in_the_middle_of_a_change_does_no_harm(driven: Driven)
     driven.connect()
     for revision in range(1, 4):
         contents = wanted if revision % 2 else Contents()
-        effects = driven.manager.want(contents, revision)
-        for message in effects.send:
+        for chunks in driven.wish(contents, revision).send:
+            message = b"".join(chunks)
             driven.peer.send(message[: len(message) * revision // 4])
         driven.cut()
         driven.connect()
@@ -247,7 +259,7 @@ def test_a_port_that_went_while_the_switch_was_away_is_forgotten(driven: Driven)
 
 def test_looking_reads_the_counters_and_changes_nothing(driven: Driven) -> None:
     wanted = figure_contents()
-    driven.manager.want(wanted, 1)
+    driven.wish(wanted, 1)
     driven.connect()
     driven.ovs.ofctl("add-flow", SWITCH, "table=0,priority=1,actions=drop")
     sent = driven.manager.messages_sent

@@ -16,9 +16,9 @@ from drawn import Endpoint, endpoints, intents, simulator
 from drawn_frames import forged, to_everybody, unicast, with_own_tag
 from driven_system import DrivenSystem
 from dummy_fabric import DummyFabric
-from dummy_ovs import DummyOvs
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from vnet_bench.dummy_ovs import DummyOvs
 
 from ryu_vnet.compiler.rows import SwitchTable
 from ryu_vnet.managers.system import System

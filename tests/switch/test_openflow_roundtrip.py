@@ -7,9 +7,9 @@ from ipaddress import ip_network
 from random import Random
 
 import pytest
-from dummy_ovs import DummyOvs
 from legal_rows import random_group, random_row
 from openflow_peer import OpenFlowPeer
+from vnet_bench.dummy_ovs import DummyOvs
 
 from ryu_vnet.compiler import fields as f
 from ryu_vnet.compiler.pipeline import (
@@ -33,9 +33,9 @@ from ryu_vnet.compiler.pipeline import (
     Stage,
     Toward,
     adjacency,
-    fanout_group,
     switch_mac,
     transport_label,
+    wire_group,
 )
 from ryu_vnet.compiler.rows import (
     Action,
@@ -63,7 +63,7 @@ from ryu_vnet.compiler.source import interface_rows, standing_rows
 from ryu_vnet.compiler.text import group_text, match_text, row_text
 from ryu_vnet.errors import WireError
 from ryu_vnet.model.values import Interface
-from ryu_vnet.openflow import messages, replies
+from ryu_vnet.openflow import changes, messages, replies
 from ryu_vnet.openflow.replies import ErrorReply, Port, PortReason
 from ryu_vnet.openflow.rows import FOREIGN, decode_group, decode_row, encode_group, encode_row
 from ryu_vnet.openflow.wire import BundleStep, MessageType, Version
@@ -96,7 +96,7 @@ def pipeline_groups() -> list[Group]:
         (SetField(ADJACENCY_REG.field, adjacency(kind, number)), SetField(TAG_REG.field, tag), TO_EGRESS)
         for kind, number, tag in [(Toward.INTERFACE, 7, 0), (Toward.SWITCH, 3, 101), (Toward.SEGMENT, 2, 0)]
     )
-    return [Group(fanout_group(16, 0), buckets, ORIGIN), Group(fanout_group(16, 1), buckets[:1], ORIGIN)]
+    return [Group(wire_group(16, 0), buckets, ORIGIN), Group(wire_group(16, 1), buckets[:1], ORIGIN)]
 
 
 def source_rows() -> list[Row]:
@@ -116,7 +116,7 @@ def transit_rows() -> list[Row]:
     bare, last = FieldMatch(f.PACKET_TYPE, PacketType.MPLS.value), FieldMatch(f.MPLS_BOS, 1)
     member = [FieldMatch(network, 16), FieldMatch(f.ETH_DST, 0x020000000101)]
     broadcast = [FieldMatch(network, 16), FieldMatch(came, From.ACCESS), FieldMatch(f.ETH_DST, MULTICAST, MULTICAST)]
-    to_group = [ToGroup(fanout_group(16, 0)), ToGroup(fanout_group(16, 1))]
+    to_group = [ToGroup(wire_group(16, 0)), ToGroup(wire_group(16, 1))]
     to_switch, to_segment = (FieldMatch(toward, adjacency(kind, 3)) for kind in (Toward.SWITCH, Toward.SEGMENT))
     split = [FieldMatch(toward, Toward.SEGMENT << 28, ADJACENCY_KIND_MASK), FieldMatch(came, From.CORE)]
     encapsulate = Clone(
@@ -310,3 +310,25 @@ def until_told(peer: OpenFlowPeer, reason: PortReason, port: Port) -> None:
     """Read reports until this one comes; `receive` gives up if it does not."""
     while replies.port_status(peer.receive()) != (reason, port):
         pass
+
+
+def test_a_switch_that_knows_bundles_says_so(peer: OpenFlowPeer) -> None:
+    peer.send(messages.bundle_probe(peer.version, 5, peer.xid(), peer.xid()))
+    assert steps(peer.until_barrier()) == [BundleStep.OPEN_REPLY, BundleStep.DISCARD_REPLY]
+
+
+def test_a_large_change_in_chunks(peer: OpenFlowPeer) -> None:
+    """As one bundle, and as plain messages; both end at the same table."""
+    wanted = [
+        encode_row(Row(1, 7, match(FieldMatch(f.REG0, number)), (Output(1),), None, ORIGIN)) for number in range(9000)
+    ]
+    adds: list[changes.Step] = [(changes.Kind.ROW_ADD, *item) for item in wanted]
+    deletes: list[changes.Step] = [(changes.Kind.ROW_DELETE, key, b"") for key, _ in wanted]
+    for chunk in changes.bundle(peer.version, 5, adds, peer.xid(len(adds)), peer.xid(), peer.xid()):
+        peer.send(chunk)
+    assert steps(peer.until_barrier()) == [BundleStep.OPEN_REPLY, BundleStep.COMMIT_REPLY]
+    assert peer.dump_rows() == dict(wanted)
+    for chunk in changes.plain(peer.version, deletes[:-1], peer.xid(len(deletes))):
+        peer.send(chunk)
+    assert peer.until_barrier() == []
+    assert peer.dump_rows() == dict(wanted[-1:])

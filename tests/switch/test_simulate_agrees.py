@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from random import Random
 
 import pytest
-from dummy_ovs import DummyOvs
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from small_tables import ORIGIN, random_frame, random_table
 from trial_switch import PORTS, TrialSwitch
+from vnet_bench.dummy_ovs import DummyOvs
 
 from ryu_vnet.compiler import fields as f
 from ryu_vnet.compiler.pipeline import EGRESS, FORWARD, LABEL, PORT, SERVICE, TAG, TO_EGRESS

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 from dummy_fabric import wait_until
-from dummy_ovs import DummyOvs
 from test_communication import PORTS, SWITCH, Driven, contents_of
+from vnet_bench.dummy_ovs import DummyOvs
 
 from ryu_vnet.managers.difference import Contents
 from ryu_vnet.openflow.wire import Version

@@ -10,8 +10,8 @@ import re
 import time
 from collections.abc import Sequence
 
-from dummy_ovs import DummyOvs
 from tx_capture import TxCapture
+from vnet_bench.dummy_ovs import DummyOvs
 
 from ryu_vnet.compiler import fields as f
 from ryu_vnet.compiler.fields import Field

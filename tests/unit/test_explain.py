@@ -10,13 +10,14 @@ from figure_system import figure_system
 from ryu_vnet.compiler.rows import Origin, Subject
 from ryu_vnet.errors import Invalid, NotFound
 from ryu_vnet.managers import requests
-from ryu_vnet.managers.communication import Effects
-from ryu_vnet.managers.difference import Contents, Kind, Step
+from ryu_vnet.managers.change import Refusal
+from ryu_vnet.managers.communication import Effects, State
 from ryu_vnet.managers.explain import Names
 from ryu_vnet.managers.status import link_statuses, network_status, resting_statuses, switch_status
 from ryu_vnet.managers.system import System
 from ryu_vnet.managers.tables import Progress, RowStatus, group_statuses, row_statuses
 from ryu_vnet.managers.trace import trace
+from ryu_vnet.openflow.changes import Kind
 from ryu_vnet.openflow.wire import Version
 
 
@@ -79,9 +80,10 @@ def test_states_of_rows(system: System) -> None:
     assert first.state is Progress.PENDING and first.reason == "it is not connected"
     manager.connected(Version.OF14)
     keys = list(manager.wanted.rows)
-    manager.installed = Contents({keys[0]: manager.wanted.rows[keys[0]]}, {})
-    refused = Step(Kind.ROW_ADD, keys[1], manager.wanted.rows[keys[1]])
-    manager.rejected[refused] = "BAD_MATCH BAD_FIELD"
+    manager.state = State.CHANGING
+    manager.off.update(dict.fromkeys(keys[1:]))
+    step = (Kind.ROW_ADD, keys[1], manager.wanted.rows[keys[1]])
+    manager.rejected[keys[1]] = Refusal(step, "BAD_MATCH BAD_FIELD", 1)
     states = [row.state for row in row_statuses(system, "host1")]
     assert states.count(Progress.INSTALLED) == states.count(Progress.REJECTED) == 1
     (rejection,) = switch_status(system, "host1").rejected

@@ -21,7 +21,7 @@ ANY_SHAPE = settings(max_examples=150, deadline=None, suppress_health_check=[Hea
 def check_wires(system: System, source: Endpoint, trace: Trace) -> None:
     """On trunks one tag, on the core two labels, and no frame where the network has no member."""
     ports = {(s, state.number): name for s, known in system.ports.items() for name, state in known.items()}
-    kinds = {(near.switch, near.port): kind for near, (kind, _) in system.fabric.wires().items()}
+    kinds = {(near.switch, near.port): kind for near, (kind, _) in system.fabric.wires.items()}
     inside = {
         system.fabric.switches[member.interface.place.switch].segment
         for member in system.model.members(source.network or "")
@@ -91,7 +91,7 @@ def test_a_port_that_vanishes_does_no_harm_before_the_controller_knows(intent: I
     """Rows name a port that is no longer there: fewer may be reached, never others, and no switch is harmed."""
     system = applied(intent)
     ends = endpoints(system, intent)
-    for near in system.fabric.wires():
+    for near in system.fabric.wires:
         fabric = simulator(system, absent=[(near.switch, system.ports[near.switch][near.port].number)])
         for source in ends:
             meant = {(end.switch, end.port) for end in ends if end is not source and end.network == source.network}
@@ -138,7 +138,7 @@ def test_nothing_bare_comes_in_from_a_wire(kind: str, intent: Intent) -> None:
     """A frame on a trunk without a tag of that segment, or on the core without labels, goes nowhere."""
     system = applied(intent)
     fabric, ends = simulator(system), endpoints(system, intent)
-    for near, (link, _) in system.fabric.wires().items():
+    for near, (link, _) in system.fabric.wires.items():
         if link.value == kind:
             for end in ends:
                 for frame in unicast(end, end) + to_everybody(end):

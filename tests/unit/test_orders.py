@@ -84,10 +84,10 @@ def test_any_order_of_requests_and_a_restart_give_the_same_tables(intent: Intent
         if document.key != "fabric" and not document.key.startswith(("observed/", "admitted/"))
     ]
     chance.shuffle(values)
-    assert compile_tables(Model(values), system.topology) == system.tables
+    assert compile_tables(Model(values), system.topology) == dict(system.tables)
 
     restarted = System(store, lambda name, messages: None, lambda: 0.0)
-    assert restarted.tables == system.tables
+    assert dict(restarted.tables) == dict(system.tables)
     assert {name: manager.wanted for name, manager in restarted.switches.items()} == {
         name: manager.wanted for name, manager in system.switches.items()
     }

@@ -1,4 +1,4 @@
-"""A private Open vSwitch for one test: real ovsdb-server and ovs-vswitchd over the dummy data path.
+"""A private Open vSwitch: real ovsdb-server and ovs-vswitchd over the dummy data path.
 
 Everything (sockets, database, logs, pid files) lives in one folder, so that any number of instances run beside each
 other and beside the system's own. See ovs-vswitchd(8) and, for the dummy data path, "Unit Tests" in OVS's testing
@@ -23,6 +23,8 @@ PROTOCOLS = "OpenFlow13,OpenFlow14"
 START_SECONDS = 20.0
 """How long a daemon may take until it answers, on a machine that is busy with other things."""
 STOP_SECONDS = 5.0
+LOG_CHARACTERS = 4000
+"""How much of each log is shown where a daemon ends."""
 
 
 class DummyOvs:
@@ -54,6 +56,17 @@ class DummyOvs:
 
     def start(self) -> None:
         """Start both daemons and wait until they answer. Raises RuntimeError, with the log, if one does not."""
+        self.start_database()
+        try:
+            self._run("ovs-vsctl", f"--db={self.database}", "--no-wait", "init")
+            self.start_switch()
+            self._wait_for(self.folder / "ovs-vswitchd.ctl")
+        except BaseException:
+            self.stop()
+            raise
+
+    def start_database(self) -> None:
+        """Start ovsdb-server alone and wait until it answers; the folder may have a `conf.db` already."""
         self.folder.mkdir(parents=True, exist_ok=True)
         database = self.folder / "conf.db"
         try:
@@ -61,12 +74,29 @@ class DummyOvs:
                 self._run("ovsdb-tool", "create", str(database), str(SCHEMA))
             self._spawn("ovsdb-server", str(database), f"--remote=p{self.database}")
             self._wait_for(self.folder / "db.sock")
-            self._run("ovs-vsctl", f"--db={self.database}", "--no-wait", "init")
-            self._spawn("ovs-vswitchd", self.database, "--enable-dummy=override", "--disable-system")
-            self._wait_for(self.folder / "ovs-vswitchd.ctl")
         except BaseException:
             self.stop()
             raise
+
+    def start_switch(self) -> None:
+        """Start ovs-vswitchd over the database, without waiting: it may have much to read there."""
+        self._spawn("ovs-vswitchd", self.database, "--enable-dummy=override", "--disable-system")
+
+    def check_alive(self) -> None:
+        """Raises RuntimeError, with the end of the logs, where a daemon has ended."""
+        for daemon in self._daemons:
+            if daemon.poll() is not None:
+                raise RuntimeError(f"{daemon.args!r} ended with {daemon.returncode}:\n{self._logs()}")
+
+    @property
+    def pids(self) -> list[int]:
+        """The processes of the daemons that were started and not stopped."""
+        return [daemon.pid for daemon in self._daemons]
+
+    def terminate(self) -> None:
+        """Tell both daemons to end; `stop` waits for it."""
+        for daemon in self._daemons:
+            daemon.terminate()
 
     def stop(self) -> None:
         """End both daemons, the switch first, and wait until they are gone. Stopping twice does no harm."""
@@ -124,8 +154,11 @@ class DummyOvs:
     def _wait_for(self, path: Path) -> None:
         deadline = time.monotonic() + START_SECONDS
         while not path.exists():
-            daemon = self._daemons[-1]
-            if daemon.poll() is not None or time.monotonic() > deadline:
-                logs = "\n".join(log.read_text() for log in sorted(self.folder.glob("*.log")))
-                raise RuntimeError(f"{daemon.args!r} did not create {path}:\n{logs}")
+            self.check_alive()
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{self._daemons[-1].args!r} did not create {path}:\n{self._logs()}")
             time.sleep(0.01)
+
+    def _logs(self) -> str:
+        """The end of each log."""
+        return "\n".join(log.read_text()[-LOG_CHARACTERS:] for log in sorted(self.folder.glob("*.log")))

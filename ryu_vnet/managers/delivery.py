@@ -1,0 +1,230 @@
+"""Handing contents out to switches: who may be read now, in which phase a change is, and how far all that has got.
+
+A change that takes something away from one switch, or turns traffic another way, while it adds to another comes in
+phases: first what receives is added everywhere and acknowledged, then what sends is changed, then what nobody needs
+any more is removed. A change that only adds, or only removes, is sent at once.
+
+A switch that connects is read, compared and brought into step when it is its turn, so that a thousand of them that
+come at once need no memory for a thousand dumps. No switch waits for another that is slow: after a while that one's
+turn, or a phase that it has not acknowledged, is over for the others.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from ..fabric.declared import Fabric
+from ..fabric.observed import PortState
+from ..openflow.wire import Version
+from .communication import CommunicationManager, Effects, State
+from .difference import Before, Contents
+from .drift import Drift
+
+TURNS = 32
+"""How many switches are read and brought into step at the same time."""
+TURN_SECONDS = 2.0
+PHASE_SECONDS = 1.0
+"""How long a phase may last for the others when a switch does not answer."""
+LAST_PHASE = 3
+MOST_AWAITING = 1000
+"""So many revisions may be unacknowledged before those are looked for that nobody waits for any more."""
+
+
+@dataclass(slots=True)
+class _Rollout:
+    """A change in phases: its switches, what each must have acknowledged for the next phase, and since when."""
+
+    phase: int
+    names: list[str]
+    waiting: dict[str, int]
+    since: float
+
+
+class Delivery:
+    """All communication managers of a fabric. Public attributes are for reading."""
+
+    def __init__(self, send: Callable[[str, Iterable[bytes]], None], clock: Callable[[], float]) -> None:
+        self._send = send
+        self._clock = clock
+        self.switches: dict[str, CommunicationManager] = {}
+        self.on_ports: Callable[[str, dict[str, PortState]], None] = lambda name, ports: None
+        """Called when a switch has said which ports it has."""
+        self.on_drift: Callable[[Drift], None] = lambda drift: None
+        self.on_progress: Callable[[str], None] = lambda name: None
+        """Called when a switch has acknowledged or refused something, came or went."""
+        self.on_realised: Callable[[int, float], None] = lambda revision, seconds: None
+        """Called when the last switch that a revision concerns has acknowledged it, with the time since."""
+        self._awaiting: dict[int, tuple[set[str], float]] = {}
+        """The switches that have not acknowledged a revision, and since when it is handed out."""
+        self._behind: set[str] = set()
+        """Switches of which it is not known which revisions they have acknowledged."""
+        self._turns: dict[str, float] = {}
+        self._queue: deque[str] = deque()
+        self._rollouts: dict[int, _Rollout] = {}
+
+    @property
+    def queued(self) -> int:
+        """How many connected switches wait for their turn to be read."""
+        return len(self._queue)
+
+    # --- contents ---------------------------------------------------------------------------------------------------
+
+    def follow(self, fabric: Fabric, contents: Mapping[str, Contents], admitted: Collection[str]) -> list[str]:
+        """Have a manager for each declared switch, and return those that are new. A bridge that left the fabric is
+        emptied if it is there; from then on it is a stranger."""
+        new = []
+        for name, manager in sorted(self.switches.items()):
+            switch = fabric.switches.get(name)
+            if switch is None or switch.number != manager.number:
+                self.effect(name, manager.leave())
+                del self.switches[name]
+                self._behind.discard(name)
+                for revision in [r for r, (names, _) in self._awaiting.items() if name in names]:
+                    self._acknowledged(revision, name)
+        for name, switch in sorted(fabric.switches.items()):
+            present = self.switches.get(name)
+            if present is None:
+                is_admitted = name in admitted
+                present = CommunicationManager(name, contents[name], switch.number, admitted=is_admitted)
+                self.switches[name] = present
+                new.append(name)
+            present.standing.wanted = contents[name]
+            present.admitted = name in admitted
+        return new
+
+    def hand_out(self, before: Mapping[str, Before], revision: int, carried: Collection[int] = ()) -> None:
+        """Bring what has changed onto the switches: `before` has what stood there, by switch and key.
+
+        It is needed for `revision`, and for those `carried`.
+        """
+        rollout = self._new_rollout(before, revision)
+        for name in sorted(before):
+            manager = self.switches[name]
+            for needed in (*carried, revision):
+                manager.unacknowledged.add(needed)
+                self._awaiting.setdefault(needed, (set(), self._clock()))[0].add(name)
+            phased = rollout is not None and name in rollout.waiting
+            effects = manager.want(before[name], revision, revision if phased else None)
+            if rollout is not None and phased:
+                rollout.waiting[name] = manager.serial
+            self.effect(name, effects)
+        if rollout is not None:
+            self._advance(revision)
+
+    def _new_rollout(self, before: Mapping[str, Before], revision: int) -> _Rollout | None:
+        """A rollout, where a change needs phases: a row becomes another while other switches change as well."""
+        if len(before) < 2 or not any(self._turns_traffic(name, changed) for name, changed in before.items()):
+            return None
+        names = [name for name in sorted(before) if self.switches[name].is_answering]
+        # None of them can have acknowledged what it has not been told: see `hand_out`.
+        rollout = _Rollout(1, names, dict.fromkeys(names, 1 << 62), self._clock())
+        self._rollouts[revision] = rollout
+        return rollout
+
+    def _turns_traffic(self, name: str, changed: Before) -> bool:
+        rows = self.switches[name].wanted.rows
+        return any(value is not None and isinstance(key, bytes) and key in rows for key, value in changed.items())
+
+    def _advance(self, number: int, *, force: bool = False) -> None:
+        """Let a rollout go on as far as it can."""
+        rollout = self._rollouts.get(number)
+        while rollout is not None:
+            for name, serial in [*rollout.waiting.items()]:
+                manager = self.switches.get(name)
+                if manager is None or not manager.is_answering or manager.done >= serial:
+                    del rollout.waiting[name]
+            if rollout.waiting and not force:
+                return
+            rollout.phase, rollout.since, force = rollout.phase + 1, self._clock(), False
+            if rollout.phase > LAST_PHASE:
+                self._rollouts.pop(number, None)
+                return
+            for name in rollout.names:
+                if name in self.switches:
+                    rollout.waiting[name] = self.switches[name].serial + 1
+            for name in rollout.names:
+                if name in self.switches:
+                    self.effect(name, self.switches[name].release(number, rollout.phase))
+
+    # --- events -----------------------------------------------------------------------------------------------------
+
+    def connected(self, name: str, version: Version) -> None:
+        """A switch is there, and may be programmed: it is read when it is its turn."""
+        self.effect(name, self.switches[name].connected(version))
+        self._queue.append(name)
+        self._next_turns()
+
+    def _next_turns(self) -> None:
+        while self._queue and len(self._turns) < TURNS:
+            name = self._queue.popleft()
+            if name in self.switches and self.switches[name].state is State.READING:
+                self._turns[name] = self._clock()
+                self.effect(name, self.switches[name].read())
+
+    def effect(self, name: str, effects: Effects) -> None:
+        """Carry out what an event of a switch leads to."""
+        for chunks in effects.send:
+            self._send(name, chunks)
+        for drift in effects.drift:
+            self.on_drift(drift)
+        manager = self.switches.get(name)
+        if manager is not None:
+            for revision in manager.unacknowledged.drain():
+                self._acknowledged(revision, name)
+            (self._behind.add if manager.unacknowledged.floor >= 0 else self._behind.discard)(name)
+            if name in self._turns and manager.state not in (State.READING, State.CHANGING):
+                del self._turns[name]
+                self._next_turns()
+        if effects.ports is not None:
+            self.on_ports(name, effects.ports)
+        if effects.progress or effects.looked:
+            for number, rollout in [*self._rollouts.items()]:
+                if name in rollout.waiting:
+                    self._advance(number)
+            self.on_progress(name)
+
+    def _acknowledged(self, revision: int, name: str) -> None:
+        waiting = self._awaiting.get(revision)
+        if waiting is not None:
+            waiting[0].discard(name)
+            if not waiting[0]:
+                del self._awaiting[revision]
+                self.on_realised(revision, self._clock() - waiting[1])
+
+    def tick(self) -> None:
+        """To be called about once a second: nobody waits for a slow switch for ever."""
+        now = self._clock()
+        if len(self._awaiting) > MOST_AWAITING:
+            self._prune()
+        self._turns = {name: since for name, since in self._turns.items() if now - since < TURN_SECONDS}
+        self._next_turns()
+        for number, rollout in [*self._rollouts.items()]:
+            if now - rollout.since >= PHASE_SECONDS:
+                self._advance(number, force=True)
+
+    def _prune(self) -> None:
+        """Forget who was waited for and counts as unknown since: away for so long that its list was cut."""
+        for revision, (names, _) in [*self._awaiting.items()]:
+            for name in [name for name in names if revision not in self.switches[name].unacknowledged]:
+                self._acknowledged(revision, name)
+
+    # --- how far it has got -----------------------------------------------------------------------------------------
+
+    def pending(self, revision: int | None = None) -> set[str]:
+        """The switches that have not acknowledged a revision, or any revision at all."""
+        if revision is None:
+            return {name for name, manager in self.switches.items() if manager.unacknowledged}
+        named, _ = self._awaiting.get(revision, (set(), 0.0))
+        return named | {name for name in self._behind if revision <= self.switches[name].unacknowledged.floor}
+
+    def forget_up_to(self, revision: int) -> None:
+        """After a restart: which switch has acknowledged which of the revisions so far is not remembered."""
+        for name, manager in self.switches.items():
+            manager.unacknowledged.forget_up_to(revision)
+            self._behind.add(name)
+
+    def holders(self, names: Iterable[str], revision: int) -> list[str]:
+        """Those of the switches that have not been known to hold what was wanted at a revision, in their order."""
+        return [name for name in names if name in self.switches and not self.switches[name].holds(revision)]
