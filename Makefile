@@ -1,9 +1,10 @@
 # `make help` lists what can be made. PYTHON=/path/to/python3 chooses the interpreter, ARGS=… goes to the program run.
 
 VENV = .venv/bin
+PEERS = $(CURDIR)/.peers/usr/bin
 export PYTHON
 
-.PHONY: help demo lab fleet test test-unit check setup clean
+.PHONY: help demo lab fleet test bench test-unit check setup peers clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,8 +18,11 @@ lab: setup ## the same fabric, which stays up, with a prompt (root)
 fleet: setup ## real switches by the hundred, which stay up for a controller to be tried on (root)
 	@$(VENV)/python bench/fleet.py $(ARGS)
 
-test: setup ## every test: unit and property, switch, lab under each framework (root)
-	@$(VENV)/python tools/tiers.py
+test: peers ## every test: unit and property, switch, lab under each framework (root)
+	@PATH="$(PEERS):$$PATH" $(VENV)/python tools/tiers.py
+
+bench: peers ## ours beside its targets and its peers, on this machine, in one run of half an hour (root)
+	@PATH="$(PEERS):$$PATH" $(VENV)/python bench/run.py $(ARGS)
 
 test-unit: ## the tests that need no root, no Open vSwitch and no Mininet
 	@tools/setup unit
@@ -34,6 +38,9 @@ check: ## lint, format, types, and that imports run one way
 setup: ## install what is missing; the others do it by themselves (root)
 	@tools/setup
 
+peers:
+	@tools/setup bench
+
 clean: ## remove what was made here; system packages stay
-	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
+	rm -rf .venv .peers .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

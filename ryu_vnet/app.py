@@ -5,26 +5,35 @@ Carries bytes between the switches and the System Manager, serves the web API, a
 
 from __future__ import annotations
 
+import gc
 import logging
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from . import framework
 from .api import create_api
-from .errors import Unreachable, VnetError
-from .framework import DEAD, MAIN, MESSAGE_EVENTS, hub, ofp_event, set_ev_cls
-from .managers.bridge import BridgeReport, refusals
+from .databases import Databases, Found
+from .errors import VnetError
+from .framework import DEAD, MAIN, hub, ofp_event, set_ev_cls
+from .managers.bridge import refusals
 from .managers.system import System
 from .openflow.wire import Version
-from .ovsdb import read_bridges, use_tls
+from .ovsdb import use_tls
 from .settings import read_settings
 from .store.sqlite import SqliteStore
+from .turns import Turns, taking_turns
 
 LOG = logging.getLogger(__name__)
 
 RETRY_SECONDS = 5
-"""How often refused rows are tried again, and how each bridge is set up is looked at again."""
+"""How often refused rows are tried again, and how each bridge is set up is looked at again at most."""
+AUDIT_SECONDS = 300
+"""How often all that a switch has is compared with what it is to have. What others change it tells by itself, but for
+groups before OpenFlow 1.4."""
+GROWTH = 1.25
+"""By how much the model must have grown for its objects to be taken out of what the garbage collector looks at."""
 
 
 def _guarded(job: Callable[[], None]) -> None:
@@ -41,15 +50,34 @@ class _Outbox:
     """Sends to one switch, in order, from a green thread of its own: a slow switch makes nobody else wait.
 
     The System Manager has one change under way at a time, so the queue stays short; and what is in it are changes that
-    are made into bytes as the switch takes them.
+    are made into bytes as the switch takes them. A small one goes to the framework at once where nothing is before it.
     """
+
+    SMALL = 1 << 16
 
     def __init__(self, datapath: Any) -> None:
         self.datapath = datapath
         self._queue = hub.Queue()
+        self._is_idle = True
         hub.spawn(self._run)
 
     def put(self, chunks: Iterable[bytes]) -> None:
+        """Send these, after all that was put before."""
+        waiting = self.datapath.send_q
+        if self._is_idle and waiting is not None and not waiting.qsize():
+            rest = iter(chunks)
+            start, size = [], 0
+            for chunk in rest:
+                start.append(chunk)
+                size += len(chunk)
+                if size >= self.SMALL:
+                    break
+            # One piece: as several, the network would hold back the second until the first is acknowledged.
+            self.datapath.send(b"".join(start))
+            if size < self.SMALL:
+                return
+            chunks = rest
+        self._is_idle = False
         self._queue.put(chunks)
 
     def close(self) -> None:
@@ -60,10 +88,7 @@ class _Outbox:
         while (chunks := self._queue.get()) is not None:
             for chunk in chunks:
                 self.datapath.send(chunk)
-
-
-OVSDB_SECONDS = 5
-"""How long a database may take to say what is asked of it."""
+            self._is_idle = self._queue.empty()
 
 
 class VnetApp(framework.Application):
@@ -84,22 +109,32 @@ class VnetApp(framework.Application):
         tls = (self.settings.ovsdb_key, self.settings.ovsdb_cert, self.settings.ovsdb_ca)
         if all(tls):
             use_tls(*map(str, tls))
-        framework.leave_dumps_alone()
+        framework.hear(self._on_message)
         self._datapaths: dict[int, Any] = {}
         """Connected switches by datapath identifier."""
         self._outboxes: dict[str, _Outbox] = {}
         """Switches that are handed to the System Manager, by name."""
-        self._changed = hub.Event()
+        self._waiters: list[tuple[Callable[[], bool], framework.Event]] = []
+        """What somebody waits for, and how to wake him."""
+        self._waking = False
+        self._settled_size = 0
         self.system = System(store, self._send, time.monotonic, self._soon)
+        self._fabric = self.system.fabric
+        self._databases = Databases(self.system, self.settings.ovsdb)
+        self._spare_collector()
         self.system.listeners.append(self._notify)
 
     def start(self) -> Any:
         """Start to listen. Called by the framework."""
         token = self.settings.api_token
-        api = create_api(self.system, self._wait, token.get_secret_value() if token else None, framework.NAME)
-        hub.spawn(framework.serve_http, api, self._listener)
+        turns = Turns()
+        secret = token.get_secret_value() if token else None
+        api = create_api(self.system, self._wait, secret, framework.NAME, queued=lambda: turns.waiting)
+        hub.spawn(framework.serve_http, taking_turns(api, turns), self._listener)
         hub.spawn(self._keep_time)
         hub.spawn(self._keep_trying)
+        hub.spawn(self._keep_auditing)
+        hub.spawn(self._databases.keep_looking, RETRY_SECONDS, self._connected, self._look_at)
         LOG.info("ryu-vnet on %s: API on %s:%d", framework.NAME, self.settings.api_host, self.settings.api_port)
         return super().start()
 
@@ -130,12 +165,10 @@ class VnetApp(framework.Application):
         for name in sorted(names | {self.system.switch_of(dpid) or ""} & set(self.system.switches)):
             self.system.switch_disconnected(name)
 
-    @set_ev_cls(list(MESSAGE_EVENTS), MAIN)
-    def _on_message(self, event: Any) -> None:
-        datapath = event.msg.datapath
+    def _on_message(self, datapath: Any, message: bytes) -> None:
         name = self.system.switch_of(datapath.id)
         if name in self._outboxes and self._outboxes[name].datapath is datapath:
-            _guarded(lambda: self.system.switch_message(name, bytes(event.msg.buf)))
+            _guarded(partial(self.system.switch_message, name, message))
 
     def _adopt(self, dpid: int) -> None:
         """Hand a connected switch to the System Manager if it is declared and set up as it must be."""
@@ -148,9 +181,12 @@ class VnetApp(framework.Application):
         hub.spawn(self._admit, name, self._datapaths[dpid])
 
     def _admit(self, name: str, datapath: Any) -> None:
-        found = self._read_bridges(self._remote(name))
+        found = self._databases.read(self._databases.remote(name))
         if self._is_current(datapath) and self.system.switch_of(datapath.id) == name:
-            _guarded(lambda: self._settle(name, datapath, self._judge(name, found)))
+            _guarded(partial(self._settle_as, name, datapath, found))
+
+    def _settle_as(self, name: str, datapath: Any, found: Found) -> None:
+        self._settle(name, datapath, self._judge(name, found))
 
     def _settle(self, name: str, datapath: Any, reasons: list[str]) -> None:
         """Hand a switch over to the System Manager, refuse it, or leave it as it is."""
@@ -167,20 +203,7 @@ class VnetApp(framework.Application):
             self._outboxes[name] = _Outbox(datapath)
             self.system.switch_connected(name, Version(datapath.ofproto.OFP_VERSION))
 
-    def _remote(self, name: str) -> str | None:
-        return self.system.fabric.switches[name].ovsdb or self.settings.ovsdb
-
-    def _read_bridges(self, remote: str | None) -> dict[int, BridgeReport] | str:
-        """What a database says of its bridges, or why that is not known."""
-        if remote is None:
-            return "not checked: no database is known (`ovsdb` of the switch, or VNET_OVSDB)"
-        try:
-            with hub.Timeout(OVSDB_SECONDS, Unreachable(f"the database at {remote} does not answer")):
-                return read_bridges(remote)
-        except Unreachable as error:
-            return f"not checked: {error}"
-
-    def _judge(self, name: str, found: dict[int, BridgeReport] | str) -> list[str]:
+    def _judge(self, name: str, found: Found) -> list[str]:
         """Why a switch must not be programmed, if its database says so; the report is kept for people to see."""
         if isinstance(found, str):
             self.system.reports[name] = found
@@ -188,7 +211,8 @@ class VnetApp(framework.Application):
         dpid = self.system.fabric.switches[name].dpid
         report = found.get(dpid)
         if report is None:
-            self.system.reports[name] = f"not checked: {self._remote(name)} has no bridge with identifier {dpid:016x}"
+            remote = self._databases.remote(name)
+            self.system.reports[name] = f"not checked: {remote} has no bridge with identifier {dpid:016x}"
             return []
         self.system.reports[name] = report
         return list(refusals(report))
@@ -208,34 +232,62 @@ class VnetApp(framework.Application):
         while True:
             hub.sleep(1)
             _guarded(self.system.tick)
+            _guarded(self._spare_collector)
 
     def _keep_trying(self) -> None:
         while True:
             hub.sleep(RETRY_SECONDS)
             _guarded(self.system.retry)
-            _guarded(self._look_again)
 
-    def _look_again(self) -> None:
-        """Look again at how each bridge is set up: what was mended may be programmed, what was undone may not.
+    def _keep_auditing(self) -> None:
+        """One switch after the other, all of them about every AUDIT_SECONDS."""
+        while True:
+            names = sorted(self.system.switches)
+            for name in names:
+                hub.sleep(AUDIT_SECONDS / len(names))
+                if name in self.system.switches:
+                    _guarded(partial(self.system.audit, name))
+            if not names:
+                hub.sleep(RETRY_SECONDS)
 
-        Each database is read once, all at the same time: one that does not answer makes no other wait.
-        """
-        connected = {self.system.switch_of(dpid): path for dpid, path in sorted(self._datapaths.items())}
-        names = [name for name in connected if name is not None]
-        remotes = {remote for name in names if (remote := self._remote(name)) is not None}
-        for thread in [hub.spawn(self._look_at, remote, connected) for remote in sorted(remotes)]:
-            thread.wait()
+    def _spare_collector(self) -> None:
+        """Keep the garbage collector from looking through the model again and again: a million objects take it 0.2 s,
+        in which nothing else is done, and none of them is garbage."""
+        size = self.system.model.size
+        if size > GROWTH * self._settled_size:
+            self._settled_size = size
+            gc.collect()
+            gc.freeze()
 
-    def _look_at(self, remote: str, connected: dict[str | None, Any]) -> None:
-        found = self._read_bridges(remote)
-        for name, datapath in connected.items():
-            if name in self.system.fabric.switches and self._remote(name) == remote and self._is_current(datapath):
-                self._settle(name, datapath, self._judge(name, found))
+    def _connected(self) -> list[str]:
+        names = (self.system.switch_of(dpid) for dpid in self._datapaths)
+        return [name for name in names if name is not None]
+
+    def _look_at(self, remote: str, found: Found) -> None:
+        """Look again at how bridges are set up: what was mended may be programmed, what was undone may not."""
+        for datapath in [*self._datapaths.values()]:
+            name = self.system.switch_of(datapath.id)
+            if name is not None and self._databases.remote(name) == remote and self._is_current(datapath):
+                _guarded(partial(self._settle_as, name, datapath, found))
+
+    # --- waiting ----------------------------------------------------------------------------------------------------
 
     def _notify(self) -> None:
-        """Wake up who waits for progress, and see whether connected switches were declared or are so no more."""
-        self._changed.set()
-        self._changed = hub.Event()
+        """Soon, see who need not wait any more, and whether connected switches were declared or are so no more."""
+        if not self._waking:
+            self._waking = True
+            hub.spawn(self._wake)
+
+    def _wake(self) -> None:
+        self._waking = False
+        if self._fabric is not self.system.fabric:
+            self._fabric = self.system.fabric
+            self._readopt()
+        for holds, event in self._waiters:
+            if holds():
+                event.set()
+
+    def _readopt(self) -> None:
         for name, outbox in [*self._outboxes.items()]:
             if self.system.switch_of(outbox.datapath.id) != name:
                 self._outboxes.pop(name).close()
@@ -245,10 +297,12 @@ class VnetApp(framework.Application):
 
     def _wait(self, holds: Callable[[], bool], seconds: float) -> bool:
         """Wait until something holds, or time is over; others run meanwhile."""
-        deadline = time.monotonic() + seconds
-        while not holds():
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return False
-            self._changed.wait(left)
-        return True
+        if holds() or seconds <= 0:
+            return holds()
+        waiter = holds, hub.Event()
+        self._waiters.append(waiter)
+        try:
+            waiter[1].wait(seconds)
+        finally:
+            self._waiters.remove(waiter)
+        return holds()

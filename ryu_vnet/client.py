@@ -201,6 +201,19 @@ class Client:
         """Follow one frame from `tenant/node[:interface]` to another, or to a MAC address."""
         return self._get("/v1/trace", **{"from": source, "to": target, "kind": kind})
 
+    def drift(self, switch: str | None = None) -> list[Json]:
+        """What others changed on switches lately, or on one: the oldest first."""
+        found: list[Json] = self._get("/v1/drift", switch=switch)["drifts"]
+        return found
+
+    def metrics(self) -> str:
+        """The controller's metrics, in the text format of Prometheus."""
+        response = self._respond("GET", "/metrics", {})
+        if response.ok and response.headers.get("Content-Type", "").startswith("text/plain"):
+            return response.text
+        _result(response, self.url)
+        raise Unreachable(f"what answers at {self.url} has no metrics: is it a ryu-vnet controller?")
+
     # --- HTTP -------------------------------------------------------------------------------------------------------
 
     def _get(self, path: str, **parameters: Any) -> Json:
@@ -223,10 +236,15 @@ class Client:
         return Answer(raw["revision"], raw["changed"], raw["realised"], pending, raw)
 
     def _ask(self, method: str, path: str, parameters: Mapping[str, Any], body: Json | None = None) -> Json:
+        return _result(self._respond(method, path, parameters, body), self.url)
+
+    def _respond(
+        self, method: str, path: str, parameters: Mapping[str, Any], body: Json | None = None
+    ) -> requests.Response:
         given = {name: value for name, value in parameters.items() if value is not None}
         timeout = (CONNECT_SECONDS, ANSWER_SECONDS + float(given.get("wait", 0)))
         try:
-            response = self._session.request(
+            return self._session.request(
                 method, self.url + path, params=given, json=body, timeout=timeout, allow_redirects=False
             )
         except requests.exceptions.SSLError as error:
@@ -239,7 +257,6 @@ class Client:
         except requests.exceptions.RequestException:
             hint = "is it running? Start it with `vnet controller` or `ryu-manager ryu_vnet.app`, or say where it is"
             raise Unreachable(f"no controller answers at {self.url}: {hint} (--url, VNET_URL)") from None
-        return _result(response, self.url)
 
 
 def _result(response: requests.Response, url: str) -> Json:

@@ -34,6 +34,7 @@ if NAME == "os_ken":
 _manager = import_module(f"{NAME}.base.app_manager")
 _cfg = import_module(f"{NAME}.cfg")
 hub = import_module(f"{NAME}.lib.hub")
+Event: Any = hub.Event
 _handler = import_module(f"{NAME}.controller.handler")
 ofp_event = import_module(f"{NAME}.controller.ofp_event")
 import_module(f"{NAME}.controller.ofp_handler")
@@ -48,56 +49,47 @@ set_ev_cls = _handler.set_ev_cls
 MAIN = _handler.MAIN_DISPATCHER
 DEAD = _handler.DEAD_DISPATCHER
 
-_MESSAGES = {
-    MessageType.EXPERIMENTER: "OFPExperimenter",
-    MessageType.PORT_STATUS: "OFPPortStatus",
-    MessageType.BARRIER_REPLY: "OFPBarrierReply",
-    MessageType.REQUEST_FORWARD: "OFPRequestForward",
-    MessageType.BUNDLE_CONTROL: "OFPBundleCtrlMsg",
+_OURS = {
+    MessageType.BARRIER_REPLY,
+    MessageType.BUNDLE_CONTROL,
+    MessageType.EXPERIMENTER,
+    MessageType.PORT_STATUS,
+    MessageType.REQUEST_FORWARD,
 }
-"""The framework's classes for the messages that we read, by type; 1.3 has neither of the last two."""
-
-_MULTIPARTS = {
-    Multipart.FLOW: "OFPFlowStatsReply",
-    Multipart.GROUP_DESC: "OFPGroupDescStatsReply",
-    Multipart.PORT_DESC: "OFPPortDescStatsReply",
-    Multipart.FLOW_MONITOR: "OFPFlowMonitorReply",
-    Multipart.EXPERIMENTER: "OFPExperimenterStatsReply",
-}
-"""The same for the parts of long answers, by what they are about; 1.3 has no FLOW_MONITOR."""
-
-MESSAGE_EVENTS = tuple(
-    getattr(ofp_event, f"Event{name}") for name in ("OFPErrorMsg", *_MESSAGES.values(), *_MULTIPARTS.values())
-)
-"""What we want to hear of, each with the whole message as bytes in `ev.msg.buf`."""
+"""Types of messages that the framework is not shown."""
+_OUR_MULTIPARTS = {Multipart.FLOW, Multipart.GROUP_DESC, Multipart.FLOW_MONITOR, Multipart.EXPERIMENTER}
+"""The same for the parts of long answers, by what they are about."""
+_SHARED = {MessageType.ERROR, MessageType.MULTIPART_REPLY}
+"""Types of messages that both of us read: errors for the framework's log, and what other answers there are."""
 
 
-def leave_dumps_alone() -> None:
-    """Keep the framework from parsing what we read ourselves: we want the bytes.
+def hear(deliver: Callable[[Any, bytes], None]) -> None:
+    """Have every message that we read delivered, with the connection that it came by, as soon as it is there whole.
 
-    It parses 47,000 rows a second, knows none of Open vSwitch's encapsulation actions, and drops a message in which
-    anything is strange to it. Errors alone it goes on reading, for its own log; it does not look into them far.
+    The framework would parse it (47,000 rows a second, none of Open vSwitch's encapsulation actions, and what is
+    strange to it is dropped), and queue it twice.
     """
     for version, parser in _parsers.items():
-        _parsing.register_msg_parser(version)(_left_alone(parser))
+        _parsing.register_msg_parser(version)(_delivering(parser, deliver))
 
 
-def _left_alone(parser: Any) -> Callable[..., Any]:
-    messages = {kind: getattr(parser, name) for kind, name in _MESSAGES.items() if hasattr(parser, name)}
-    multiparts = {kind: getattr(parser, name) for kind, name in _MULTIPARTS.items() if hasattr(parser, name)}
-
+def _delivering(parser: Any, deliver: Callable[[Any, bytes], None]) -> Callable[..., Any]:
     def parse(datapath: Any, version: int, msg_type: int, msg_len: int, xid: int, buf: bytes) -> Any:
-        if msg_type == MessageType.MULTIPART_REPLY:
-            kind, flags = int.from_bytes(buf[8:10], "big"), int.from_bytes(buf[10:12], "big")
-            # The framework takes a switch for ready when it has seen the last part of its list of ports.
-            message = multiparts[Multipart(kind)](datapath, body=(), flags=flags) if kind in multiparts else None
-        else:
-            message = messages[MessageType(msg_type)](datapath) if msg_type in messages else None
-        if message is None:
-            return parser.msg_parser(datapath, version, msg_type, msg_len, xid, bytes(buf))
-        message.set_headers(version, msg_type, msg_len, xid)
-        message.set_buf(bytes(buf))
-        return message
+        whole = bytes(buf)
+        is_ours = msg_type in _OURS or (
+            msg_type == MessageType.MULTIPART_REPLY and int.from_bytes(whole[8:10], "big") in _OUR_MULTIPARTS
+        )
+        if is_ours or msg_type in _SHARED:
+            deliver(datapath, whole)
+        if is_ours:
+            return None
+        if msg_type == MessageType.MULTIPART_REPLY and int.from_bytes(whole[8:10], "big") == Multipart.PORT_DESC:
+            # The framework takes a switch for ready when it has seen the last part of its list of ports, empty or not.
+            listed = parser.OFPPortDescStatsReply(datapath, body=(), flags=int.from_bytes(whole[10:12], "big"))
+            listed.set_headers(version, msg_type, msg_len, xid)
+            listed.set_buf(whole)
+            return listed
+        return parser.msg_parser(datapath, version, msg_type, msg_len, xid, whole)
 
     return parse
 

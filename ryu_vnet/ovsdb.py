@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import ovs.db.error
@@ -13,25 +13,23 @@ from .errors import Unreachable
 from .managers.bridge import BridgeReport
 
 _TABLES = {
-    "Bridge": ["name", "datapath_id", "fail_mode", "controller", "ports"],
+    "Bridge": ["name", "datapath_id", "fail_mode", "controller"],
     "Controller": ["_uuid", "target", "connection_mode"],
-    "Port": ["_uuid", "interfaces"],
-    "Interface": ["_uuid", "name", "mtu"],
     "Open_vSwitch": ["other_config"],
 }
 
 Json = dict[str, Any]
 
 
-def read_bridges(remote: str) -> dict[int, BridgeReport]:
+def read_bridges(remote: str, ports: Collection[str] = ()) -> dict[int, BridgeReport]:
     """What the database at `remote` (`unix:PATH`, `tcp:HOST:PORT`, `ssl:HOST:PORT`) says of its bridges, by datapath
-    identifier.
+    identifier, and of the MTU of these `ports`. (All ports of a host may be thousands, and are not read.)
 
     Raises Unreachable where it does not answer, or not so that it can be understood. It may hang with a database that
     takes the connection and says nothing: the caller must bound it in time.
     """
     try:
-        return dict(_reports(_select(remote)))
+        return dict(_reports(_select(remote, ports)))
     except (OSError, ValueError, TypeError, OverflowError, KeyError, IndexError) as error:
         raise Unreachable(f"the database at {remote} cannot be read: {error}") from error
 
@@ -39,12 +37,10 @@ def read_bridges(remote: str) -> dict[int, BridgeReport]:
 def _reports(tables: dict[str, list[Json]]) -> Iterator[tuple[int, BridgeReport]]:
     options = dict(tables["Open_vSwitch"][0]["other_config"][1]) if tables["Open_vSwitch"] else {}
     controllers = {row["_uuid"][1]: (row["target"], _optional(row["connection_mode"])) for row in tables["Controller"]}
-    ports = {row["_uuid"][1]: _references(row["interfaces"]) for row in tables["Port"]}
-    interfaces = {row["_uuid"][1]: (row["name"], row["mtu"]) for row in tables["Interface"]}
+    mtus = {row["name"]: row["mtu"] for row in tables["Interface"] if isinstance(row["mtu"], int)}
     for bridge in tables["Bridge"]:
         if not isinstance(bridge["datapath_id"], str):
             continue
-        mtus = [interfaces[one] for port in _references(bridge["ports"]) for one in ports[port]]
         yield (
             int(bridge["datapath_id"], 16),
             BridgeReport(
@@ -52,7 +48,7 @@ def _reports(tables: dict[str, list[Json]]) -> Iterator[tuple[int, BridgeReport]
                 _optional(bridge["fail_mode"]),
                 dict(controllers[one] for one in _references(bridge["controller"])),
                 options.get("vlan-limit"),
-                {name: mtu for name, mtu in mtus if isinstance(mtu, int)},
+                mtus,
             ),
         )
 
@@ -64,18 +60,28 @@ def use_tls(key: str, certificate: str, authority: str) -> None:
     ovs.stream.Stream.ssl_set_ca_cert_file(authority)
 
 
-def _select(remote: str) -> dict[str, list[Json]]:
+def _select(remote: str, ports: Collection[str]) -> dict[str, list[Json]]:
     error, stream = ovs.stream.Stream.open_block(ovs.stream.Stream.open(remote), timeout=5000)
     if error or stream is None:
         raise Unreachable(f"the database at {remote} does not answer (errno {error})")
     connection = ovs.jsonrpc.Connection(stream)
     try:
-        asked = [{"op": "select", "table": name, "where": [], "columns": columns} for name, columns in _TABLES.items()]
+        asked: list[Json] = [
+            {"op": "select", "table": name, "where": [], "columns": columns} for name, columns in _TABLES.items()
+        ]
+        asked += [
+            {"op": "select", "table": "Interface", "where": [["name", "==", port]], "columns": ["name", "mtu"]}
+            for port in ports
+        ]
         request = ovs.jsonrpc.Message.create_request("transact", ["Open_vSwitch", *asked])
         error, reply = connection.transact_block(request)
         if error or reply.error:
             raise Unreachable(f"the database at {remote} refused to be read: {error or reply.error}")
-        return {name: part["rows"] for name, part in zip(_TABLES, reply.result, strict=True)}
+        found = [part["rows"] for part in reply.result]
+        if len(found) != len(asked):
+            raise Unreachable(f"the database at {remote} answered {len(found)} of {len(asked)} questions")
+        interfaces = [row for rows in found[len(_TABLES) :] for row in rows]
+        return {**dict(zip(_TABLES, found, strict=False)), "Interface": interfaces}
     finally:
         connection.close()
 

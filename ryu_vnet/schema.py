@@ -64,7 +64,7 @@ class InterfaceSpec(_Shape):
 
     mac: str | None = Field(
         None,
-        description="Left out: what it has already; else one that the controller chooses when it first has a place",
+        description="Six pairs of hex digits; left out, it keeps what it has, or gets one by its first place",
         examples=["02:00:00:00:01:01"],
     )
     ips: list[str] = Field(

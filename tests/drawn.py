@@ -19,6 +19,7 @@ from ryu_vnet.fabric.observed import PortState
 from ryu_vnet.managers import requests
 from ryu_vnet.managers.communication import Effects, State
 from ryu_vnet.managers.system import System
+from ryu_vnet.model.names import format_mac, placed_mac
 from ryu_vnet.schema import FabricSpec, Intent, InterfaceSpec, LinkSpec, NetworkSpec, NodeSpec, SwitchSpec, TenantSpec
 from ryu_vnet.verify.simulate import Simulator
 
@@ -62,8 +63,19 @@ def fabrics(draw: st.DrawFn) -> FabricSpec:
 
 
 @st.composite
+def any_mac(draw: st.DrawFn, index: int) -> str | None:
+    """What a machine may have for an address: one that is chosen for it, one that tells no place, or one of the first
+    segments, where it may be or not, as if it had moved."""
+    place = draw(st.sampled_from([None, None, 0, 0, 1, 2, 3]))
+    if place is None:
+        return None
+    mac = placed_mac(place, draw(st.integers(1, 4)), index + 1)
+    return f"02:00:00:00:00:{index + 1:02x}" if mac is None else format_mac(mac)
+
+
+@st.composite
 def intents(draw: st.DrawFn) -> Intent:
-    """A fabric, and two tenants whose nodes may have the same addresses as the other's, or have them chosen."""
+    """A fabric, and two tenants whose nodes may have the same addresses as the other's (see `any_mac`)."""
     fabric = draw(fabrics())
     segments: dict[str, list[str]] = {}
     for name, switch in fabric.switches.items():
@@ -75,7 +87,7 @@ def intents(draw: st.DrawFn) -> Intent:
         nodes = {}
         for index in range(draw(st.integers(0, 5))):
             interface = InterfaceSpec(
-                mac=draw(st.sampled_from([None, f"02:00:00:00:00:{index + 1:02x}"])),
+                mac=draw(any_mac(index)),
                 ips=[f"10.0.0.{index + 1}", f"fd00::{index + 1}"],
                 # The segment first, so that networks spread over several of them.
                 at=f"{draw(st.sampled_from(segments[draw(st.sampled_from(sorted(segments)))]))}:{tenant}{index}",

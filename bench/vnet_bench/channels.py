@@ -106,10 +106,13 @@ class Channels:
         """A transaction identifier that was not used before."""
         return next(self._xids)
 
-    def exchange(self, sent: Mapping[Channel, Iterable[bytes]]) -> float:
+    def exchange(
+        self, sent: Mapping[Channel, Iterable[bytes]], heard: Callable[[bytes], None] = lambda message: None
+    ) -> float:
         """Send messages and a barrier to each of some switches, and wait until all have answered the barriers.
 
-        How long that took, in seconds, from the first byte sent to the last answer read. Raises RuntimeError for a
+        How long that took, in seconds, from the first byte sent to the last answer read. `heard` is given every
+        message that comes meanwhile. Raises RuntimeError for a
         message that a switch refuses, ConnectionError for a switch that goes away, and TimeoutError for an answer that
         does not come.
         """
@@ -124,6 +127,7 @@ class Channels:
         deadline = started + PATIENCE_SECONDS
         while waiting:
             for channel, message in self._receive(0.1):
+                heard(message)
                 if message[1] == MessageType.BARRIER_REPLY:
                     waiting.discard((channel, replies.barrier_reply(message)))
             if gone := [channel for channel, _ in waiting if not channel.open]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ from .ovn_children import Children, stopping, wait_until
 from .ovn_database import Database, Operation, text_map
 from .ovn_layout import PortPlan
 
-SCHEMAS = Path("/usr/share/ovn")
+SCHEMAS = Path(shutil.which("ovn-northd") or "/usr/bin/ovn-northd").parents[1] / "share" / "ovn"
+"""Beside the programs, wherever the package is: installed, or only unpacked."""
 
 
 class Central:

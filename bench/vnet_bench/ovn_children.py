@@ -34,6 +34,11 @@ STOP_SECONDS = 5.0
 POLL_SECONDS = 0.002
 
 
+def has_ovn() -> bool:
+    """Whether all programs are there."""
+    return all(map(shutil.which, PACKAGES))
+
+
 def check_programs() -> None:
     """Raises RuntimeError, naming all that are missing with their packages."""
     missing = [f"{program} (Debian package {PACKAGES[program]})" for program in PACKAGES if not shutil.which(program)]

@@ -95,7 +95,7 @@ def make_bridges(bridges: Iterable[Bridge]) -> list[Json]:
     for bridge in bridges:
         ports = [_make_port(operations, bridge.name, {"type": "internal"})]
         for number, name in enumerate(bridge.ports, 1):
-            kind = LINK_PORT if number <= len(bridge.links) else ACCESS_PORT
+            kind = LINK_PORT if bridge.plugged or number <= len(bridge.links) else ACCESS_PORT
             ports.append(_make_port(operations, name, {**kind, "ofport_request": number}))
         row: Json = {
             "name": bridge.name,

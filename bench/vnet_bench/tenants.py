@@ -27,13 +27,15 @@ def tenants(
     segments_per_network: int = 3,
     networks_per_tenant: int = 10,
     ipv6: bool = False,
+    own_macs: bool = False,
 ) -> dict[str, TenantSpec]:
     """`nodes` running nodes with an interface each, in `networks` networks of equal size (one member more or less).
 
     A network has its members in `segments_per_network` segments, chosen at random, as evenly as they come; there they
     go from host to host, so every host of a segment has as many nodes as its neighbours (one more or less), on its
-    access ports 0, 1, 2, .... MAC addresses are the data centre's own, IP addresses begin with 10.0.0.1 (and fd00::1
-    with `ipv6`) in every network. The same arguments give the same tenants.
+    access ports 0, 1, 2, .... MAC addresses are left to the controller, which chooses them by place, unless nodes have
+    their `own_macs`; IP addresses begin with 10.0.0.1 (and fd00::1 with `ipv6`) in every network. The same arguments
+    give the same tenants.
 
     Raises ValueError where there is no host, or where a segment would have more networks than there are tags.
     """
@@ -62,15 +64,15 @@ def tenants(
             place = f"{host}:{access_port(host, used[host])}"
             used[host] += 1
             number += 1
-            tenant.nodes[f"vm{number}"] = _node(number, member + 1, place, name, ipv6)
+            tenant.nodes[f"vm{number}"] = _node(number if own_macs else None, member + 1, place, name, ipv6)
     _check_tags(carried)
     return found
 
 
-def _node(number: int, member: int, place: str, network: str, ipv6: bool) -> NodeSpec:
-    """A node that is the `number`th of all, and the `member`th of its network."""
+def _node(number: int | None, member: int, place: str, network: str, ipv6: bool) -> NodeSpec:
+    """The `member`th node of a network; with the `number`th MAC address of its own, or none."""
     ips = [str(FIRST_IPV4 + member)] + ([str(FIRST_IPV6 + member)] if ipv6 else [])
-    mac = (FIRST_MAC + number).to_bytes(6, "big").hex(":")
+    mac = (FIRST_MAC + number).to_bytes(6, "big").hex(":") if number is not None else None
     interface = InterfaceSpec.model_construct(mac=mac, ips=ips, at=place, network=network)
     return NodeSpec.model_construct(running=True, interfaces={"eth0": interface})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field, RootModel
 
+from ..managers.drift_report import DriftStatus, DriftSummary
 from ..managers.route import Route
 from ..managers.status import LinkStatus, NetworkStatus, Pending, RestingStatus, SwitchStatus
 from ..managers.tables import GroupStatus, RowStatus
@@ -144,6 +145,13 @@ class Status(BaseModel):
     switches: list[SwitchStatus]
     resting: list[RestingStatus]
     strangers: list[Stranger]
+    drift: DriftSummary
+
+
+class Drifts(BaseModel):
+    """What others changed on switches lately, the oldest first."""
+
+    drifts: list[DriftStatus]
 
 
 class Flows(BaseModel):

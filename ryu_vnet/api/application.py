@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from flask import Flask
 from flask_openapi3.models.info import Info
 from flask_openapi3.models.security_scheme import SecurityScheme
 from flask_openapi3.openapi import OpenAPI
 
 from ..managers.system import System
-from . import fabric, guard, problems, tenants
+from . import fabric, guard, problems, tenants, watching
 from .answers import ProblemDocument
+from .metrics import Metrics
 from .service import Service, Wait
 
 VERSION = "1"
 """Of the API: the `/v1` in its paths."""
+PAUSE_SECONDS = 0.001
+"""How long others may run in the middle of a long answer."""
 
 
-def create_api(system: System, wait: Wait, token: str | None, framework: str) -> Flask:
+def create_api(
+    system: System, wait: Wait, token: str | None, framework: str, queued: Callable[[], int] = lambda: 0
+) -> Flask:
     """The web service, as a WSGI application.
 
     `token` is what every request must carry as bearer token; without one, only requests to a loopback address are
-    served. `framework` is shown in the status.
+    served. `framework` is shown in the status; `queued` says how many requests wait for their turn.
     """
     app = OpenAPI(
         __name__,
@@ -35,14 +42,20 @@ def create_api(system: System, wait: Wait, token: str | None, framework: str) ->
         operation_id_callback=lambda *, name, path, method: name,
         openapi_extensions={"security": [{"token": []}, {}]},
     )
+    service = Service(system, wait, framework, Metrics(system, queued, lambda: _pause(wait)))
+    service.metrics.watch(app)
     guard.install(app, token)
     problems.install(app)
-    service = Service(system, wait, framework)
     tenants.install(app, service)
     fabric.install(app, service)
+    watching.install(app, service)
 
     @app.get("/v1/openapi.json", summary="This description", operation_id="openapi", responses={200: None})
     def document() -> dict[str, object]:
         return dict(app.api_doc)
 
     return app
+
+
+def _pause(wait: Wait) -> None:
+    wait(lambda: False, PAUSE_SECONDS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from flask import Response
 from flask_openapi3.models.tag import Tag
 from flask_openapi3.openapi import OpenAPI
@@ -11,10 +13,12 @@ from ..errors import NotFound
 from ..fabric.declared import Fabric
 from ..managers import requests
 from ..managers.communication import State
+from ..managers.drift_report import drift_summary
 from ..managers.status import link_statuses, pending, resting_statuses, switch_status, switch_statuses
 from ..managers.system import System
 from ..managers.tables import group_statuses, require_switch, row_statuses, why
 from ..managers.trace import trace
+from ..model.values import Network, Node, Tenant, Value
 from ..schema import FabricSpec, Intent, LinkSpec, SwitchSpec
 from .answers import (
     Change,
@@ -82,7 +86,7 @@ def _segments(system: System) -> list[SegmentAnswer]:
         SegmentAnswer(
             name=name,
             number=number,
-            switches=sorted(switch.name for switch in fabric.switches.values() if switch.segment == name),
+            switches=sorted(fabric.inside[name]),
             edges=[*fabric.edges[name]],
             edge_in_charge=system.topology.edges_in_charge.get(name),
         )
@@ -95,22 +99,23 @@ def _status(app: OpenAPI, service: Service) -> None:
     def get_status() -> Response:
         """How everything stands."""
         system = service.system
-        waiting, nodes = pending(system), system.model.nodes()
+        waiting, counted = pending(system), Counter(map(_sort, system.model.values()))
         return answer(
             Status(
                 framework=service.framework,
                 revision=system.revision,
                 realised=not waiting,
                 pending=waiting,
-                tenants=len(system.model.tenants()),
-                networks=len(system.model.networks()),
-                nodes=len(nodes),
-                running=sum(node.running for node in nodes),
+                tenants=counted["tenant"],
+                networks=counted["network"],
+                nodes=counted["running"] + counted["stopped"],
+                running=counted["running"],
                 switches=switch_statuses(system),
                 resting=resting_statuses(system),
                 strangers=[
                     Stranger(dpid=f"{d:#x}", address=address) for d, address in sorted(system.strangers.items())
                 ],
+                drift=drift_summary(system, service.now()),
             )
         )
 
@@ -121,6 +126,19 @@ def _status(app: OpenAPI, service: Service) -> None:
             raise NotFound(f"there is no revision {path.revision} yet; the last is {service.system.revision}")
         waiting = service.pending(path.revision, query.wait)
         return answer(Revision(revision=path.revision, realised=not waiting, pending=waiting))
+
+
+def _sort(value: Value) -> str:
+    """As what a value of the model is counted: in no order, as there may be hundreds of thousands."""
+    match value:
+        case Node(running=running):
+            return "running" if running else "stopped"
+        case Network():
+            return "network"
+        case Tenant():
+            return "tenant"
+        case _:
+            return ""
 
 
 def _switches(app: OpenAPI, service: Service) -> None:

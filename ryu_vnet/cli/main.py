@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import click
 
-from . import fabric, nodes, running, watch
+from . import fabric, nodes, running, top, watch
 from .session import EXIT_CODES, Group, global_options
 
 _EXAMPLES = (
     "vnet apply -f topologies/figure.yaml    bring up a fabric and its tenants",
     "vnet status                             is everything realised?",
+    "vnet top                                the controller at work",
     "vnet network list                       networks with their tags and labels",
     "vnet trace blue/vm1.2 blue/vm3.1        every table and link on the way",
 )
@@ -36,3 +37,4 @@ nodes.install(main)
 running.install(main)
 fabric.install(main)
 watch.install(main)
+top.install(main)

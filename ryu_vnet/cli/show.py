@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,9 +13,11 @@ Json = dict[str, Any]
 COLOURS = {
     "in step": "green",
     "installed": "green",
+    "put right": "green",
     "changing": "yellow",
     "reading": "yellow",
     "pending": "yellow",
+    "not put right": "red",
     "away": "red",
     "refused": "red",
     "rejected": "red",
@@ -123,6 +126,11 @@ def status(console: Console, found: Json) -> None:
     table(console, ["switch", "segment", "state", "#rows", "#groups", "#to send", "settings"], rows)
     for line in _troubles(found):
         console.print(line, markup=False)
+    drift = found["drift"]
+    if drift["lately"]:
+        state = f"[red]{drift['not_put_right']} not put right[/]" if drift["not_put_right"] else "all put right"
+        lately = f"[yellow]{drift['lately']} time(s) in the last hour others changed a row or group[/]"
+        console.print(f"{lately}, {state}; `vnet drift` says more")
     for part in found["resting"]:
         where = f" of segment {part['segment']}" if part["segment"] else ""
         held = f"; held by {', '.join(part['held_by'])}" if part["held_by"] else ""
@@ -152,6 +160,37 @@ def _troubles(found: Json) -> list[str]:
             f"{name}: port {part['port']} is {part['trouble']}, for {part['needed_by']}" for part in switch["ports"]
         ]
     return lines
+
+
+def drift(console: Console, found: list[Json]) -> None:
+    """What others changed on switches."""
+    rows = [
+        [_moment(part["since"]), part["switch"], part["what"], part["by"], _repair(part), _drifted(part)]
+        for part in found
+    ]
+    table(console, ["since", "switch", "what", "by", "state", "row or group"], rows)
+
+
+def _moment(text: str) -> str:
+    """A moment on the clock of this place; with its date where that is not today's."""
+    local = datetime.fromisoformat(text).astimezone()
+    today = datetime.now().astimezone().date()
+    return local.strftime("%H:%M:%S" if local.date() == today else "%Y-%m-%d %H:%M:%S")
+
+
+def _repair(part: Json) -> str:
+    why = f" ({part['why']})" if part["why"] else ""
+    return coloured("put right" if part["put_right"] else "not put right") + why
+
+
+def _drifted(part: Json) -> str:
+    from rich.markup import escape
+
+    known = part["meaning"] or part["match"]
+    instead = f"; found: {part['found']}" if part["found"] is not None else ""
+    if part["what"] == "added" and part["match"]:
+        known, instead = f"{part['match']}: {part['found']}", ""
+    return escape(f"{part['place']}{': ' if known else ''}{known}{instead}")
 
 
 def flows(console: Console, found: Json, *, long: bool) -> None:

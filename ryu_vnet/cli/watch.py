@@ -1,4 +1,4 @@
-"""Commands that show how things stand: status, flows, trace."""
+"""Commands that show how things stand: status, flows, drift, trace."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ pass_session = click.make_pass_decorator(Session)
 
 def install(main: click.Group) -> None:
     """Add the commands."""
-    for command in (status, flows, trace):
+    for command in (status, flows, drift, trace):
         main.add_command(command)
 
 
@@ -59,6 +59,19 @@ def flows(session: Session, switch: str, counters: bool, table: str | None, orig
     session.answer(found, lambda console: show.flows(console, found, long=long))
     if found["counted"] is False:
         session.complain(f"{switch} did not send its counters: {found['why'] or 'it did not answer in time'}")
+
+
+@click.command("drift", cls=Command, examples=("vnet drift", "vnet drift host1", "vnet drift --json"))
+@click.argument("switch", required=False)
+@pass_session
+def drift(session: Session, switch: str | None) -> None:
+    """What others changed on the switches, or on one, lately: which row or group, since when, how it was found, and
+    whether it has been put right.
+
+    `monitor` is what the switch told at once, `audit` what was found by reading its tables.
+    """
+    found = session.client.drift(switch)
+    session.answer(found, lambda console: show.drift(console, found))
 
 
 @click.command(

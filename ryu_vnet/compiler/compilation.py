@@ -1,8 +1,8 @@
 """What depends on what: a change of the model or of the fabric to the rows that it changes, and no others.
 
-All rows of all switches are divided into units. Each unit's rows follow from a few facts, so that a change makes some
-units stale and leaves the rest alone. Compiling from nothing is the same with everything new (`tables`); that both
-give the same rows, for any history, is a property test.
+All rows of all switches are divided into units (`units`). Each unit's rows follow from a few facts, so that a change
+makes some units stale and leaves the rest alone. Compiling from nothing is the same with everything new (`tables`);
+that both give the same rows, for any history, is a property test.
 
     stale = compilation.update([(old_node, new_node)], topology)
     for unit in stale:
@@ -12,70 +12,46 @@ give the same rows, for any history, is a property test.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from enum import IntEnum
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from ..fabric.declared import Fabric
 from ..fabric.observed import Topology
 from ..model.state import Member
-from ..model.values import Interface, Network, Node, Place, TagGrant, Value
-from .interface import address_row, addresses, local_rows
-from .network import member_group, network_rows
-from .presence import Extent, Presence, home_of
-from .rows import Group, Row
-from .switch import switch_groups, switch_rows
+from ..model.values import Network, Node, TagGrant, Value
+from .facts import Facts, address_units
+from .network import wire_targets
+from .paths import core_units, other_edges, port_units, redeclared, redeclared_units, severed, trunk_units
+from .presence import NOWHERE, Extent, Presence, home_of, is_native
+from .reach import reach_units
+from .units import Kind, Unit
+
+Changes: TypeAlias = Iterable[tuple[Value | None, Value | None]]
+"""Changed values: old and new, None for none."""
 
 
-class Kind(IntEnum):
-    """What a unit is about."""
+@dataclass(slots=True)
+class _Round:
+    """One update under way."""
 
-    SWITCH = 1
-    """Ports, labels and ways out of a switch."""
-    NETWORK = 2
-    """Tag, label and fan-out of a network on a switch."""
-    CHUNK = 3
-    """The fan-out to a chunk of a network's members on a switch."""
-    LOCAL = 4
-    """An interface at its own switch."""
-    ADDRESS = 5
-    """Where frames go that are for an interface, at all switches that must tell it apart."""
+    stale: set[Unit] = field(default_factory=set)
+    before: dict[str, Extent] = field(default_factory=dict)
+    """Where networks were, by reference, whose members come or go."""
+    coming: dict[int, Member] = field(default_factory=dict)
+    """Interfaces that are put in at the end, when all that leave are gone."""
+    foreign: list[tuple[str, int]] = field(default_factory=list)
+    """Of those that came: network and number of each whose MAC does not tell where it is."""
 
 
-class Unit(NamedTuple):
-    """Rows that are compiled together. `name` is that of a network, `number` that of an interface or chunk."""
+class Compilation(Facts):
+    """The facts, and which unit follows from which of them.
 
-    kind: Kind
-    name: str = ""
-    switch: str = ""
-    number: int = 0
-
-
-class Local(NamedTuple):
-    """All that the rows of an interface at its own switch follow from."""
-
-    switch: str
-    interface: Interface
-    port: int
-    network: Network | None
-    tag: int
-
-
-_NOWHERE = Extent({}, frozenset())
-
-
-class Compilation:
-    """Where everything is, and which unit follows from what."""
+    Who runs is on a declared switch of a segment, and in a network that there is: requests that would have it
+    otherwise are refused.
+    """
 
     def __init__(self, topology: Topology) -> None:
-        self.topology = topology
-        self.presences: dict[str, Presence] = {}
-        """By the network's reference."""
-        self._tags: dict[tuple[str, int], int] = {}
-        """By segment and the network's number."""
-        self._members: dict[int, Member] = {}
-        """Running interfaces on switches where there can be any, by number."""
-        self._on: dict[str, set[int]] = {}
-        """Their numbers by switch."""
+        super().__init__(topology)
         self._refs: dict[int, str] = {}
         """Networks by number."""
         self._in: dict[str, set[str]] = {}
@@ -83,323 +59,228 @@ class Compilation:
 
     # --- what a change makes stale ----------------------------------------------------------------------------------
 
-    def update(
-        self,
-        changes: Iterable[tuple[Value | None, Value | None]],
-        topology: Topology,
-        switches: Collection[str] = (),
-    ) -> set[Unit]:
-        """Take changed values (old and new; None for none) and a topology over, and say which units are stale.
+    def update(self, changes: Changes, topology: Topology, switches: Collection[str] = ()) -> set[Unit]:
+        """Take changed values and a topology over, and say which units are stale.
 
-        `topology` is the present one or, if its fabric is the same, differs from it by what `switches` reported or
-        whether they are admitted.
+        `topology` may have another fabric than the present one. Where its declaration is the same, it may differ by
+        what `switches` reported of their ports, or by whether they are admitted.
         """
-        stale: set[Unit] = set()
-        before: dict[str, Extent] = {}
-        old_topology, self.topology = self.topology, topology
-        coming: dict[int, Member] = {}
-        if topology.fabric is not old_topology.fabric:
-            coming = self._take_out(old_topology.fabric, topology.fabric, before, stale)
-        gone: list[Network] = []
+        turn = _Round()
+        old, self.topology = self.topology, topology
+        if topology is not old:
+            # First, with everybody where he was: whoever moves then does so on the new paths.
+            self._paths(old, switches, turn)
+        networks: list[tuple[Network | None, Network | None]] = []
         grants: list[TagGrant] = []
-        for old, new in changes:
-            if isinstance(old, Node) or isinstance(new, Node):
-                self._node(old, new, old_topology.fabric, before, stale, coming)
-            elif isinstance(old, Network) or isinstance(new, Network):
-                gone += self._network(old, new, stale)
-            elif isinstance(old, TagGrant) or isinstance(new, TagGrant):
-                grants += self._grant(old, new)
-        for member in coming.values():
-            self._put_in(member, before, stale)
-        for ref, extent in before.items():
-            self._reach(ref, extent, stale)
+        for was, now in changes:
+            if isinstance(was, Node) or isinstance(now, Node):
+                self._node(was, now, old.fabric, turn)
+            elif isinstance(was, Network) or isinstance(now, Network):
+                networks.append((_network(was), _network(now)))
+                self._name(_network(now))
+            else:
+                grants += self._grant(was, now)
+        for member in turn.coming.values():
+            self._put_in(member, turn)
+        for ref, extent in turn.before.items():
+            self._reach(ref, extent, turn)
+        for ref, number in turn.foreign:
+            turn.stale.update(address_units(number, self.presences[ref].extent))
         for grant in grants:
-            self._tagged(grant, stale)
-        for network in gone:
-            del self._refs[network.number]
-            if self.presences[network.ref].network.number == network.number:
-                del self.presences[network.ref]
-        if topology is not old_topology:
-            self._paths(old_topology, topology, switches, stale)
-        return stale
+            self._tagged(grant, turn)
+        for old_network, new_network in networks:
+            self._renew(old_network, new_network, turn)
+        return turn.stale
 
-    def _node(
-        self,
-        old: Value | None,
-        new: Value | None,
-        fabric: Fabric,
-        before: dict[str, Extent],
-        stale: set[Unit],
-        coming: dict[int, Member],
-    ) -> None:
-        """Let the interfaces of a node leave that are another now; those that are to come instead go to `coming`."""
-        were = {i.number: Member(old, i) for i in old.interfaces} if isinstance(old, Node) else {}
-        are = {i.number: Member(new, i) for i in new.interfaces} if isinstance(new, Node) else {}
-        for number in were.keys() | are.keys():
-            was, now = were.get(number), are.get(number)
-            if was and now and was.interface == now.interface and was.node.running == now.node.running:
-                if number in self._members:
-                    self._members[number] = now
-                elif number in coming:
-                    coming[number] = now
-                continue
-            stale |= {Unit(Kind.LOCAL, number=number), Unit(Kind.ADDRESS, number=number)}
+    # --- nodes ------------------------------------------------------------------------------------------------------
+
+    def _node(self, old: Value | None, new: Value | None, fabric: Fabric, turn: _Round) -> None:
+        """Let the interfaces of a node leave that are another now, and those come that are to come instead."""
+        were = {member.interface.number: member for member in _running(old)}
+        for now in _running(new):
+            number = now.interface.number
+            was = were.get(number)
+            if was is not None and was.interface == now.interface:
+                del were[number]
+                (self._members if number in self._members else turn.coming)[number] = now
+            else:
+                turn.coming[number] = now
+        for number, was in were.items():
             if number in self._members:
-                self._leave(self._members[number], fabric, before, stale)
-            coming.pop(number, None)
-            if now is not None:
-                coming[number] = now
+                self._leave(number, fabric, turn)
+            elif turn.coming.get(number) == was:
+                del turn.coming[number]
 
-    def _leave(self, member: Member, fabric: Fabric, before: dict[str, Extent], stale: set[Unit]) -> None:
-        number, home = member.interface.number, home_of(member, fabric)
-        del self._members[number]
-        if home is None:
+    def _leave(self, number: int, fabric: Fabric, turn: _Round) -> None:
+        member = self._members.pop(number)
+        home, place = home_of(member, fabric), member.interface.place
+        if home is None or place is None:
             return
-        self._on[home.name].discard(number)
+        del self._on[home.name][place.port]
+        turn.stale.add(Unit(Kind.LOCAL, "", "", number))
         ref = member.node.network_of(member.interface)
-        if ref is not None:
-            presence = self.presences[ref]
-            before.setdefault(ref, presence.extent)
-            chunks = presence.remove(member, home, fabric)
-            self._chunks(ref, home.name, chunks, stale)
+        if ref is None:
+            return
+        presence, segment = self.presences[ref], str(home.segment)
+        if ref not in turn.before:
+            turn.before[ref] = presence.extent
+        turn.stale.add(Unit(Kind.ADDRESS, segment, "", number))
+        if not is_native(member.interface.mac, segment, fabric):
+            turn.stale.update(address_units(number, turn.before[ref]))
+        known = presence.chunks(home.name)
+        self._chunks(ref, home.name, known, presence.remove(member, home, fabric), turn)
 
-    def _put_in(self, member: Member, before: dict[str, Extent], stale: set[Unit]) -> None:
+    def _put_in(self, member: Member, turn: _Round) -> None:
         fabric = self.topology.fabric
-        number, home = member.interface.number, home_of(member, fabric)
-        if home is None:
+        home, place, number = home_of(member, fabric), member.interface.place, member.interface.number
+        if home is None or place is None:
             return
         self._members[number] = member
-        self._on.setdefault(home.name, set()).add(number)
+        self._on.setdefault(home.name, {})[place.port] = number
+        turn.stale.add(Unit(Kind.LOCAL, "", "", number))
         ref = member.node.network_of(member.interface)
-        if ref is not None:
-            presence = self.presences[ref]
-            before.setdefault(ref, presence.extent)
-            chunks = presence.add(member, home, fabric)
-            self._chunks(ref, home.name, chunks, stale)
+        if ref is None:
+            return
+        presence, segment = self.presences[ref], str(home.segment)
+        if ref not in turn.before:
+            turn.before[ref] = presence.extent
+        turn.stale.add(Unit(Kind.ADDRESS, segment, "", number))
+        if not is_native(member.interface.mac, segment, fabric):
+            turn.foreign.append((ref, number))
+        known = presence.chunks(home.name)
+        self._chunks(ref, home.name, known, presence.add(member, home, fabric), turn)
 
-    def _chunks(self, ref: str, switch: str, chunks: set[int], stale: set[Unit]) -> None:
-        stale.update(Unit(Kind.CHUNK, ref, switch, chunk) for chunk in chunks)
-        crowd = self.presences[ref].at.get(switch)
-        if len(chunks) > 1 or crowd is None or len(crowd) == 1 or not chunks <= crowd.chunks.keys():
-            stale.add(Unit(Kind.NETWORK, ref, switch))
+    def _chunks(self, ref: str, switch: str, known: int, changed: set[int], turn: _Round) -> None:
+        """These chunks have changed on a switch that had `known` ones."""
+        turn.stale.update([Unit(Kind.CHUNK, ref, switch, chunk) for chunk in changed])
+        if len(changed) > 1 or self.presences[ref].chunks(switch) != known:
+            turn.stale.add(Unit(Kind.NETWORK, ref, switch, 0))
 
-    def _network(self, old: Value | None, new: Value | None, stale: set[Unit]) -> Iterator[Network]:
-        """Yields the network if it is gone: it is forgotten when its members are."""
-        if isinstance(old, Network) and (not isinstance(new, Network) or new.number != old.number):
-            yield old
-        if isinstance(new, Network):
-            presence = self.presences.setdefault(new.ref, Presence(new))
-            presence.network = new
-            self._refs[new.number] = new.ref
-            stale.update(Unit(Kind.LOCAL, number=n) for crowd in presence.at.values() for n in crowd)
+    # --- networks ---------------------------------------------------------------------------------------------------
+
+    def _name(self, network: Network | None) -> None:
+        if network is not None:
+            self.presences.setdefault(network.ref, Presence(network)).network = network
+            self._refs[network.number] = network.ref
+
+    def _renew(self, old: Network | None, new: Network | None, turn: _Round) -> None:
+        """A network is another now; or it is gone, and its members are as well."""
+        if old is None:
+            return
+        if new is None:
+            del self.presences[old.ref]
+        else:
+            extent = self.presences[new.ref].extent
+            for segment in extent.switches:
+                turn.stale.update([Unit(Kind.LOCAL, "", "", n) for n in self.presences[new.ref].members(segment)])
+            if new.number != old.number:
+                turn.stale.update(self.network_units(new.ref))
+        if (new is None or new.number != old.number) and self._refs[old.number] == old.ref:
+            del self._refs[old.number]
 
     def _grant(self, old: Value | None, new: Value | None) -> Iterator[TagGrant]:
         if isinstance(old, TagGrant):
             del self._tags[old.segment, old.network]
+            yield old
         if isinstance(new, TagGrant):
             self._tags[new.segment, new.network] = new.tag
-        yield from (grant for grant in (old, new) if isinstance(grant, TagGrant))
+            yield new
 
-    def _tagged(self, grant: TagGrant, stale: set[Unit]) -> None:
+    def _tagged(self, grant: TagGrant, turn: _Round) -> None:
         """A network has another tag in a segment, or none."""
         ref = self._refs.get(grant.network)
         if ref is not None:
-            carriers = self.presences[ref].extent.carriers(grant.segment, self.topology.fabric)
-            stale.update(Unit(Kind.NETWORK, ref, carrier) for carrier in carriers)
-            stale.update(Unit(Kind.LOCAL, number=number) for number in self.presences[ref].members(grant.segment))
+            presence, segment = self.presences[ref], grant.segment
+            carriers = presence.extent.carriers(segment, self.topology.fabric)
+            turn.stale.update([Unit(Kind.NETWORK, ref, carrier, 0) for carrier in carriers])
+            turn.stale.update([Unit(Kind.LOCAL, "", "", number) for number in presence.members(segment)])
 
-    def _reach(self, ref: str, was: Extent, stale: set[Unit]) -> None:
-        """What is stale where a network has come to other switches or segments."""
-        presence, fabric = self.presences[ref], self.topology.fabric
+    def _reach(self, ref: str, was: Extent, turn: _Round) -> None:
+        """A network was there, and may have come to other switches or segments."""
+        presence = self.presences[ref]
         now = presence.extent
-        if now is was:
-            return
-        for segment in was.switches.keys() | now.switches.keys():
-            if segment not in now.switches:
+        if now is not was:
+            for segment in was.switches.keys() - now.switches.keys():
                 self._in[segment].discard(ref)
-            elif segment not in was.switches:
+            for segment in now.switches.keys() - was.switches.keys():
                 self._in.setdefault(segment, set()).add(ref)
-            self._reach_in(ref, segment, was, now, stale)
-        if was.switches.keys() != now.switches.keys() or was.native != now.native:
-            edges = (edge for segment in now.switches for edge in fabric.edges[segment])
-            stale.update(Unit(Kind.NETWORK, ref, edge) for edge in edges)
-
-    def _reach_in(self, ref: str, segment: str, was: Extent, now: Extent, stale: set[Unit]) -> None:
-        fabric, presence = self.topology.fabric, self.presences[ref]
-        moved = was.switches.get(segment, frozenset()) ^ now.switches.get(segment, frozenset())
-        if segment not in fabric.inside or (
-            not moved and was.wired(segment) == now.wired(segment) and was.labelled == now.labelled
-        ):
-            return
-        carriers = was.carriers(segment, fabric) | now.carriers(segment, fabric)
-        if was.wired(segment) and now.wired(segment) and was.labelled == now.labelled:
-            # Who came or went is in other switches' fan-outs only where nobody else is behind the same neighbour.
-            edge = self.topology.edges_in_charge.get(segment)
-            wanted, trunks = (was.wanted(segment, edge), now.wanted(segment, edge)), self.topology.trunks(segment)
-            concerned = set(moved)
-            for target in moved:
-                hops = trunks.hops_towards(target)
-                for name in carriers - concerned:
-                    hop = hops.get(name)
-                    if hop and trunks.leads_to(name, hop, wanted[0]) != trunks.leads_to(name, hop, wanted[1]):
-                        concerned.add(name)
-        else:
-            concerned = set(carriers)
-        stale.update(Unit(Kind.NETWORK, ref, name) for name in concerned)
-        tellers = was.tellers(segment, fabric) ^ now.tellers(segment, fabric)
-        if tellers:
-            stale.update(Unit(Kind.ADDRESS, number=number) for number in presence.members(segment))
-        if tellers & fabric.core_switches or was.labelled != now.labelled:
-            stale.update(Unit(Kind.ADDRESS, number=n) for foreign in presence.foreign.values() for n in foreign)
+            turn.stale.update(reach_units(ref, presence, was, self.topology))
 
     # --- the fabric -------------------------------------------------------------------------------------------------
 
-    def _take_out(self, old: Fabric, new: Fabric, before: dict[str, Extent], stale: set[Unit]) -> dict[int, Member]:
-        """Let all members of networks leave that reach into a segment which is declared otherwise now."""
-        changed = {s for s in old.inside.keys() | new.inside.keys() if _declared(old, s) != _declared(new, s)}
-        numbers = {number for s in changed for name in old.inside.get(s, ()) for number in self._on.get(name, ())}
-        refs = {ref for segment in changed for ref in self._in.get(segment, ())}
+    def _paths(self, old: Topology, switches: Collection[str], turn: _Round) -> None:
+        new, fabric = self.topology, self.topology.fabric
+        known = [name for name in switches if name in fabric.switches]
+        segments = {segment for name in known if (segment := fabric.switches[name].segment) is not None}
+        anew: set[str] = set()
+        if fabric is not old.fabric:
+            anew = redeclared(old.fabric, fabric)
+            segments = {*fabric.inside} - anew
+            turn.stale.update(redeclared_units(old.fabric, fabric, anew))
+        for name in known:
+            was, now = old.numbers(name), new.numbers(name)
+            ports = {port for port, _ in was.items() ^ now.items()} if was is not now else set()
+            turn.stale.update(port_units(old, new, name, ports))
+            on = self._on.get(name, {})
+            turn.stale.update([Unit(Kind.LOCAL, "", "", on[port]) for port in ports & on.keys()])
+        rewired = {*other_edges(old, new)}
+        for segment in segments:
+            if old.trunks(segment) is not new.trunks(segment):
+                turn.stale.update(trunk_units(old, new, segment))
+                rewired.add(segment)
+        if old.core is not new.core:
+            turn.stale.update(core_units(old, new))
+        for segment in rewired - anew:
+            self._rewire(segment, old, turn)
+        if anew:
+            self._take_out(anew, old.fabric, turn)
+
+    def _rewire(self, segment: str, old: Topology, turn: _Round) -> None:
+        """What is stale of networks because other trunks of a segment are live, or another edge is in charge."""
+        new, fabric = self.topology, self.topology.fabric
+        cut = severed(old.trunks(segment), new.trunks(segment), fabric.inside[segment])
+        other_edge = old.edges_in_charge.get(segment) != new.edges_in_charge.get(segment)
+        if other_edge or not cut <= fabric.leaves:
+            refs = self._in.get(segment, set())
+        else:
+            on_leaves = (self._members[number] for name in cut for number in self._on.get(name, {}).values())
+            refs = {ref for member in on_leaves if (ref := member.node.network_of(member.interface)) is not None}
+        for ref in refs:
+            presence = self.presences[ref]
+            for name in presence.extent.carriers(segment, fabric):
+                where = presence, segment, name
+                if name not in fabric.leaves or wire_targets(*where, old) != wire_targets(*where, new):
+                    turn.stale.add(Unit(Kind.NETWORK, ref, name, 0))
+
+    def _take_out(self, segments: set[str], old: Fabric, turn: _Round) -> None:
+        """Let all leave that are in segments which are declared otherwise now, and all members of networks that reach
+        into one: they come again as if they were new."""
+        names = [name for segment in segments for name in old.inside.get(segment, ())]
+        numbers = {number for name in names for number in self._on.get(name, {}).values()}
+        refs = {ref for segment in segments for ref in self._in.get(segment, ())}
         for ref in refs:
             presence = self.presences[ref]
             numbers.update(number for crowd in presence.at.values() for number in crowd)
-            for fabric in (old, new):
+            for fabric in (old, self.topology.fabric):
                 for segment in presence.extent.switches:
                     inside = fabric.inside.get(segment, ())
-                    stale.update(Unit(Kind.NETWORK, ref, name) for name in inside)
-        leaving = {number: self._members[number] for number in sorted(numbers)}
-        for number, member in leaving.items():
-            stale |= {Unit(Kind.LOCAL, number=number), Unit(Kind.ADDRESS, number=number)}
-            self._leave(member, old, before, stale)
+                    turn.stale.update([Unit(Kind.NETWORK, ref, name, 0) for name in inside])
+        for number in sorted(numbers):
+            turn.coming[number] = self._members[number]
+            self._leave(number, old, turn)
         for ref in refs:
-            # As if the network were new: what it was before, in a fabric that is gone, says nothing.
-            for segment in before.pop(ref, _NOWHERE).switches:
+            # What the network was before, in a fabric that is gone, says nothing.
+            for segment in turn.before[ref].switches:
                 self._in[segment].discard(ref)
-            before[ref] = _NOWHERE
-        for segment in changed:
-            names = (*old.inside.get(segment, ()), *new.inside.get(segment, ()))
-            stale.update(Unit(Kind.SWITCH, switch=name) for name in names)
-        stale.update(Unit(Kind.SWITCH, switch=n) for n in old.switches.keys() ^ new.switches.keys())
-        if changed or _core(old) != _core(new):
-            stale.update(Unit(Kind.SWITCH, switch=name) for name in old.core_switches | new.core_switches)
-        return leaving
-
-    def _paths(self, old: Topology, new: Topology, switches: Collection[str], stale: set[Unit]) -> None:
-        """What is stale because ports, links or the edge in charge are others."""
-        fabric = new.fabric
-        for name in switches:
-            if name in fabric.switches:
-                stale.add(Unit(Kind.SWITCH, switch=name))
-                # Whether frames may pass a link is for both its ends to know.
-                stale.update(Unit(Kind.SWITCH, switch=far.switch) for _, far in fabric.wires_of[name].values())
-                for number in self._on.get(name, ()):
-                    place = self._members[number].interface.place
-                    if place is not None and old.port_number(place) != new.port_number(place):
-                        stale.add(Unit(Kind.LOCAL, number=number))
-        for segment, inside in fabric.inside.items():
-            other_edge = old.edges_in_charge.get(segment) != new.edges_in_charge.get(segment)
-            trunks = old.trunks(segment), new.trunks(segment)
-            if other_edge or (trunks[0] is not trunks[1] and trunks[0].ports != trunks[1].ports):
-                stale.update(Unit(Kind.SWITCH, switch=name) for name in inside)
-                for ref in self._in.get(segment, ()):
-                    extent = self.presences[ref].extent
-                    carriers = extent.carriers(segment, fabric)
-                    stale.update(Unit(Kind.NETWORK, ref, carrier) for carrier in carriers)
-        if old.core is not new.core and old.core.ports != new.core.ports:
-            stale.update(Unit(Kind.SWITCH, switch=name) for name in fabric.core_switches)
-
-    # --- what the units are -----------------------------------------------------------------------------------------
-
-    def parts(self, unit: Unit) -> Iterator[tuple[str, Row | Group]]:
-        """The rows and groups of a unit as they are now, each with its switch; nothing where it is no more."""
-        match unit.kind:
-            case Kind.SWITCH:
-                switch = self.topology.fabric.switches.get(unit.switch)
-                if switch is not None:
-                    for group in switch_groups(switch, self.topology):
-                        yield switch.name, group
-                    for row in switch_rows(switch, self.topology):
-                        yield switch.name, row
-            case Kind.NETWORK:
-                presence = self.presences.get(unit.name)
-                if presence is not None and unit.switch in self.topology.fabric.switches:
-                    for part in network_rows(presence, unit.switch, self._tag(presence, unit.switch), self.topology):
-                        yield unit.switch, part
-            case Kind.CHUNK:
-                crowded = self.presences.get(unit.name)
-                found = member_group(crowded, unit.switch, unit.number) if crowded is not None else None
-                if found is not None:
-                    yield unit.switch, found
-            case Kind.LOCAL:
-                local = self.local(unit)
-                if local is not None:
-                    for row in local_rows(local.interface, local.port, local.network, local.tag):
-                        yield local.switch, row
-            case Kind.ADDRESS:
-                for name, interface, network, toward in self.addresses(unit):
-                    yield name, address_row(interface, network, toward)
-
-    def local(self, unit: Unit) -> Local | None:
-        """What a unit of the kind LOCAL follows from; None where it has no rows."""
-        member = self._members.get(unit.number)
-        place = member.interface.place if member is not None else None
-        port = self.topology.port_number(place) if place is not None else None
-        if member is None or place is None or port is None:
-            return None
-        ref = member.node.network_of(member.interface)
-        presence = self.presences[ref] if ref is not None else None
-        tag = self._tag(presence, place.switch) if presence is not None else 0
-        return Local(place.switch, member.interface, port, presence.network if presence else None, tag)
-
-    def addresses(self, unit: Unit) -> Iterator[tuple[str, Interface, Network, int]]:
-        """What each row of a unit of the kind ADDRESS follows from: switch, interface, network, adjacency."""
-        member = self._members.get(unit.number)
-        ref = member.node.network_of(member.interface) if member is not None else None
-        if member is None or ref is None:
-            return
-        presence, home = self.presences[ref], home_of(member, self.topology.fabric)
-        if home is not None:
-            for name, toward in addresses(member.interface, home, presence, self.topology):
-                yield name, member.interface, presence.network, toward
-
-    def places_on(self, switch: str) -> Iterator[Place]:
-        """The ports of a switch that running interfaces are on."""
-        for number in self._on.get(switch, ()):
-            place = self._members[number].interface.place
-            if place is not None:
-                yield place
-
-    def units(self) -> set[Unit]:
-        """All units that there are."""
-        found = {Unit(Kind.SWITCH, switch=name) for name in self.topology.fabric.switches}
-        for number in self._members:
-            found |= {Unit(Kind.LOCAL, number=number), Unit(Kind.ADDRESS, number=number)}
-        for ref, presence in self.presences.items():
-            for segment in presence.extent.switches:
-                carriers = presence.extent.carriers(segment, self.topology.fabric)
-                found.update(Unit(Kind.NETWORK, ref, name) for name in carriers)
-            for name, crowd in presence.at.items():
-                found.update(Unit(Kind.CHUNK, ref, name, chunk) for chunk in crowd.chunks)
-        return found
-
-    def _tag(self, presence: Presence, switch: str) -> int:
-        segment = self.topology.fabric.switches[switch].segment
-        return self._tags.get((segment or "", presence.network.number), 0)
+            turn.before[ref] = NOWHERE
 
 
-def _declared(fabric: Fabric, segment: str) -> object:
-    """All that is declared of a segment and that rows follow from."""
-    inside = fabric.inside.get(segment, ())
-    return (
-        fabric.segments.get(segment),
-        [fabric.switches[name] for name in inside],
-        [fabric.wires_of[name] for name in inside],
-    )
+def _running(value: Value | None) -> list[Member]:
+    """The interfaces of a node that runs."""
+    if not isinstance(value, Node) or not value.running:
+        return []
+    return [Member(value, interface) for interface in value.interfaces]
 
 
-def _core(fabric: Fabric) -> object:
-    """All that is declared of the interconnect."""
-    return (
-        [fabric.switches[name] for name in sorted(fabric.core_switches)],
-        [fabric.wires_of[name] for name in sorted(fabric.core_switches)],
-        fabric.all_edges,
-    )
+def _network(value: Value | None) -> Network | None:
+    return value if isinstance(value, Network) else None

@@ -55,21 +55,24 @@ def address_row(interface: Interface, network: Network, toward: int) -> Row:
     return FORWARD.row("address", mine, [go(toward)], EGRESS, Origin(Subject.INTERFACE, interface.number))
 
 
-def addresses(interface: Interface, home: Switch, presence: Presence, topology: Topology) -> Iterator[tuple[str, int]]:
-    """The switches that must tell a running interface apart, each with the adjacency by which it reaches it.
+def addresses(
+    interface: Interface, home: Switch, segment: str, presence: Presence, topology: Topology
+) -> Iterator[tuple[str, int]]:
+    """The switches of a segment that must tell a running interface apart, each with the adjacency by which it reaches
+    it. `home` is the switch that it runs on.
 
     Its own switch; in its segment those that are no leaves; in others the edges, unless its MAC tells its segment.
     """
     fabric, extent = topology.fabric, presence.extent
-    segment, number = str(home.segment), interface.number
-    # Frames for it come to its own switch even while its port is not there, and are dropped there.
-    yield home.name, adjacency(Toward.INTERFACE, number)
-    for teller in sorted(extent.tellers(segment, fabric)):
-        if teller != home.name:
-            yield teller, adjacency(Toward.SWITCH, home.number)
-    if extent.labelled and not is_native(interface.mac, segment, fabric):
-        toward = adjacency(Toward.SEGMENT, fabric.segments[segment])
-        for far in extent.switches:
-            if far != segment:
-                for edge in fabric.edges[far]:
-                    yield edge, toward
+    own, number = str(home.segment), interface.number
+    if segment == own:
+        # Frames for it come to its own switch even while its port is not there, and are dropped there.
+        yield home.name, adjacency(Toward.INTERFACE, number)
+        toward = adjacency(Toward.SWITCH, home.number)
+        for teller in extent.tellers(segment, fabric):
+            if teller != home.name:
+                yield teller, toward
+    elif segment in extent.switches and not is_native(interface.mac, own, fabric):
+        toward = adjacency(Toward.SEGMENT, fabric.segments[own])
+        for edge in fabric.edges[segment]:
+            yield edge, toward

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from ..fabric.observed import Topology
 from ..model.names import PLACED_MAC_MASK, placed_mac
-from ..model.values import Network
 from . import fields as f
 from .pipeline import (
     EGRESS,
@@ -29,76 +29,74 @@ from .presence import Presence
 from .rows import Action, Decap, FieldMatch, Group, Origin, PacketType, PopVlan, Row, SetField, Subject, ToGroup
 
 
-def network_rows(presence: Presence, switch: str, tag: int, topology: Topology) -> Iterator[Row | Group]:
-    """What a switch needs for a network, whoever its members are; nothing where it need not carry it.
+class Carried(NamedTuple):
+    """All that the rows of a network on one switch follow from."""
 
-    `tag` is the network's tag in the switch's segment, 0 where it has none. The chunks of members are `chunk_group`s.
-    """
-    fabric, network, extent = topology.fabric, presence.network, presence.extent
+    number: int
+    """The network's."""
+    tag: int
+    """The network's tag in the switch's segment; 0 where it has none."""
+    comes_tagged: bool
+    """Whether frames come from trunks."""
+    comes_labelled: bool
+    """Whether frames come from the core."""
+    chunks: tuple[int, ...]
+    """The chunks of its members on this switch."""
+    wires: tuple[int, ...]
+    """The adjacencies by which a broadcast leaves the switch."""
+    places: tuple[tuple[int, int], ...]
+    """At an edge: the MAC prefix of each far segment with machines whose addresses tell that they are there, and the
+    adjacency of the segment."""
+    elsewhere: int
+    """The adjacency for unicast to whom no row knows; 0 where that is nobody."""
+    is_leaf: bool
+    """Whether that goes only for what the switch's own nodes send."""
+
+
+class FanOut(NamedTuple):
+    """A group, by number, that copies the broadcasts of a network to adjacencies."""
+
+    group: int
+    network: int
+    targets: tuple[int, ...]
+
+
+def carried(presence: Presence, switch: str, tag: int, topology: Topology) -> Carried | None:
+    """What a network is on a switch, whoever its members are; None where it need not carry it. `tag` is as there."""
+    fabric, extent = topology.fabric, presence.extent
     segment = fabric.switches[switch].segment
-    if segment is None or switch not in extent.carriers(segment, fabric):
-        return
-    origin = network_origin(network)
-    known: list[Action] = [SetField(NETWORK_REG.field, network.number), SetField(TAG_REG.field, tag)]
-    if tag and extent.wired(segment) and fabric.trunk_neighbours[switch]:
-        tagged = [FieldMatch(f.VLAN_VID, f.VLAN_PRESENT | tag)]
-        yield TAG.row("tag", tagged, [*known, PopVlan()], FORWARD, origin)
-    if extent.labelled and topology.edges_in_charge.get(segment) == switch:
-        off = [*known, Decap(PacketType.ETHERNET)]
-        yield SERVICE.row("label", _service(network), off, FORWARD, origin)
-    yield from _fanout(presence, segment, switch, topology)
-    yield from _places(presence, segment, switch, topology)
-    elsewhere = _elsewhere(presence, segment, switch, topology)
-    if elsewhere is not None:
-        conditions, toward = elsewhere
-        yield FORWARD.row("elsewhere", conditions, [go(toward)], EGRESS, origin)
-
-
-def member_group(presence: Presence, switch: str, chunk: int) -> Group | None:
-    """The copies of a broadcast for the members in one chunk of a switch; None where there is no such chunk."""
-    crowd = presence.at.get(switch)
-    members = crowd.chunks.get(chunk) if crowd is not None else None
-    if not members:
+    if segment is None or not extent.carried(segment, switch, fabric):
         return None
-    targets = [adjacency(Toward.INTERFACE, number) for number in sorted(members)]
-    return _group(chunk_group(presence.network.number, chunk), targets, network_origin(presence.network))
+    crowd = presence.at.get(switch)
+    is_leaf, comes_by_trunks = switch in fabric.leaves, extent.wired(segment) and bool(fabric.trunk_neighbours[switch])
+    # A leaf sends what its own nodes send to its one neighbour, a rack switch to the edge. An edge knows everybody.
+    elsewhere = 0
+    if is_leaf and comes_by_trunks:
+        elsewhere = adjacency(Toward.SWITCH, fabric.switches[fabric.trunk_neighbours[switch][0]].number)
+    elif not is_leaf and extent.labelled and switch not in fabric.core_switches:
+        elsewhere = adjacency(Toward.OUT)
+    return Carried(
+        presence.network.number,
+        tag,
+        bool(tag) and comes_by_trunks,
+        extent.labelled and topology.edges_in_charge.get(segment) == switch,
+        tuple(sorted(crowd.chunks)) if crowd is not None else (),
+        wire_targets(presence, segment, switch, topology),
+        tuple(_places(presence, segment, topology)) if switch in fabric.core_switches else (),
+        elsewhere,
+        is_leaf,
+    )
 
 
-def network_origin(network: Network) -> Origin:
-    """What the rows and groups of a network exist for."""
-    return Origin(Subject.NETWORK, network.number)
-
-
-def _service(network: Network) -> list[FieldMatch]:
-    return [
-        FieldMatch(f.PACKET_TYPE, PacketType.MPLS.value),
-        FieldMatch(f.MPLS_LABEL, network.number),
-        FieldMatch(f.MPLS_BOS, 1),
-    ]
-
-
-def _fanout(presence: Presence, segment: str, switch: str, topology: Topology) -> Iterator[Row | Group]:
-    """The copies of a broadcast that a switch makes: to its members, down the segment's tree, and out.
+def wire_targets(presence: Presence, segment: str, switch: str, topology: Topology) -> tuple[int, ...]:
+    """The adjacencies by which a broadcast leaves a switch: down the segment's tree, and out.
 
     The copy for the port that the frame came in by is suppressed by the switch itself; copies for the core of a
     frame that came from there, by the EGRESS row of split horizon.
     """
-    network, origin = presence.network, network_origin(presence.network)
-    targets = _wire_targets(presence, segment, switch, topology)
-    numbers = []
-    for chunk, start in enumerate(range(0, len(targets), FANOUT_BUCKETS)):
-        numbers.append(wire_group(network.number, chunk))
-        yield _group(numbers[-1], targets[start : start + FANOUT_BUCKETS], origin)
-    if switch in presence.at:
-        numbers += [chunk_group(network.number, chunk) for chunk in sorted(presence.at[switch].chunks)]
-    to_all = [FieldMatch(NETWORK_REG.field, network.number), FieldMatch(f.ETH_DST, f.GROUP_BIT, f.GROUP_BIT)]
-    yield FORWARD.row("group", to_all, [ToGroup(number) for number in numbers], None, origin)
-
-
-def _wire_targets(presence: Presence, segment: str, switch: str, topology: Topology) -> list[int]:
     extent, fabric = presence.extent, topology.fabric
     if not extent.wired(segment):
-        return []
+        return ()
     edge = topology.edges_in_charge.get(segment)
     wanted, trunks = extent.wanted(segment, edge), topology.trunks(segment)
     targets = [
@@ -107,45 +105,87 @@ def _wire_targets(presence: Presence, segment: str, switch: str, topology: Topol
         if trunks.leads_to(switch, neighbour, wanted)
     ]
     if edge == switch and extent.labelled:
-        far = (other for other in extent.switches if other != segment)
+        far = (other for other in sorted(extent.switches) if other != segment)
         targets.extend(adjacency(Toward.SEGMENT, fabric.segments[other]) for other in far)
-    return targets
+    return tuple(targets)
 
 
-def _group(number: int, targets: list[int], origin: Origin) -> Group:
-    return Group(number, tuple((go(toward), TO_EGRESS) for toward in targets), origin)
+def _places(presence: Presence, segment: str, topology: Topology) -> Iterator[tuple[int, int]]:
+    segments = topology.fabric.segments
+    for far in sorted(presence.extent.native - {segment}):
+        prefix = placed_mac(segments[far])
+        if prefix is not None:
+            yield prefix, adjacency(Toward.SEGMENT, segments[far])
 
 
-def _places(presence: Presence, segment: str, switch: str, topology: Topology) -> Iterator[Row]:
-    """At an edge, one row for all the machines of a far segment whose addresses tell that they are there.
+def network_rows(here: Carried) -> Iterator[Row]:
+    """The rows that a switch needs for a network, whoever its members are, but for those of its `places`."""
+    origin = Origin(Subject.NETWORK, here.number)
+    mine = FieldMatch(NETWORK_REG.field, here.number)
+    known: list[Action] = [SetField(NETWORK_REG.field, here.number), SetField(TAG_REG.field, here.tag)]
+    if here.comes_tagged:
+        tagged = [FieldMatch(f.VLAN_VID, f.VLAN_PRESENT | here.tag)]
+        yield TAG.row("tag", tagged, [*known, PopVlan()], FORWARD, origin)
+    if here.comes_labelled:
+        yield SERVICE.row("label", _service(here.number), [*known, Decap(PacketType.ETHERNET)], FORWARD, origin)
+    to_all = [mine, FieldMatch(f.ETH_DST, f.GROUP_BIT, f.GROUP_BIT)]
+    yield FORWARD.row("group", to_all, [ToGroup(number) for number in fanout_groups(here)], None, origin)
+    if here.elsewhere:
+        unicast = [mine, FieldMatch(f.ETH_DST, 0, f.GROUP_BIT)]
+        if here.is_leaf:
+            unicast.append(FieldMatch(FROM_REG.field, From.ACCESS))
+        yield FORWARD.row("elsewhere", unicast, [go(here.elsewhere)], EGRESS, origin)
+
+
+def place_row(network: int, prefix: int, toward: int) -> Row:
+    """Where an edge sends what is for the machines of a far segment whose addresses tell that they are there.
 
     It names the network, so that nothing is sent into a segment that has no member of it.
     """
-    fabric, extent = topology.fabric, presence.extent
-    if switch not in fabric.core_switches:
-        return
-    for far in sorted(extent.native - {segment}):
-        prefix = placed_mac(fabric.segments[far])
-        if prefix is not None:
-            told = FieldMatch(f.ETH_DST, prefix, PLACED_MAC_MASK)
-            toward = adjacency(Toward.SEGMENT, fabric.segments[far])
-            conditions = [FieldMatch(NETWORK_REG.field, presence.network.number), told]
-            yield FORWARD.row("place", conditions, [go(toward)], EGRESS, network_origin(presence.network))
+    told = [FieldMatch(NETWORK_REG.field, network), FieldMatch(f.ETH_DST, prefix, PLACED_MAC_MASK)]
+    return FORWARD.row("place", told, [go(toward)], EGRESS, Origin(Subject.NETWORK, network))
 
 
-def _elsewhere(
-    presence: Presence, segment: str, switch: str, topology: Topology
-) -> tuple[list[FieldMatch], int] | None:
-    """Where unicast goes that is for nobody this switch has a row for; None where that means nobody at all.
+def fanout_groups(here: Carried) -> list[int]:
+    """The numbers of the groups that a broadcast goes to: those of wires, then those of members."""
+    return [
+        *[wire_group(here.number, index) for index in range(wire_groups(here))],
+        *[chunk_group(here.number, chunk) for chunk in here.chunks],
+    ]
 
-    A leaf sends what its own nodes send to its one neighbour, a rack switch to the edge. An edge knows everybody.
-    """
-    fabric, extent = topology.fabric, presence.extent
-    if not extent.wired(segment) or switch in fabric.core_switches:
+
+def wire_groups(here: Carried) -> int:
+    """How many groups there are for what leaves a switch by wires."""
+    return (len(here.wires) + FANOUT_BUCKETS - 1) // FANOUT_BUCKETS
+
+
+def wire_fanouts(here: Carried) -> Iterator[FanOut]:
+    """The groups for what leaves a switch by wires."""
+    for index, start in enumerate(range(0, len(here.wires), FANOUT_BUCKETS)):
+        targets = here.wires[start : start + FANOUT_BUCKETS]
+        yield FanOut(wire_group(here.number, index), here.number, targets)
+
+
+def member_fanout(presence: Presence, switch: str, chunk: int) -> FanOut | None:
+    """The copies of a broadcast for the members in one chunk of a switch; None where there is no such chunk."""
+    crowd = presence.at.get(switch)
+    members = crowd.chunks.get(chunk) if crowd is not None else None
+    if not members:
         return None
-    unicast = [FieldMatch(NETWORK_REG.field, presence.network.number), FieldMatch(f.ETH_DST, 0, f.GROUP_BIT)]
-    if not fabric.is_leaf(switch):
-        return (unicast, adjacency(Toward.OUT)) if extent.labelled else None
-    neighbour = fabric.trunk_neighbours[switch][0]
-    unicast.append(FieldMatch(FROM_REG.field, From.ACCESS))
-    return unicast, adjacency(Toward.SWITCH, fabric.switches[neighbour].number)
+    number = presence.network.number
+    targets = tuple([adjacency(Toward.INTERFACE, member) for member in sorted(members)])
+    return FanOut(chunk_group(number, chunk), number, targets)
+
+
+def fanout_group(fanout: FanOut) -> Group:
+    """A fan-out as a group."""
+    buckets = tuple((go(toward), TO_EGRESS) for toward in fanout.targets)
+    return Group(fanout.group, buckets, Origin(Subject.NETWORK, fanout.network))
+
+
+def _service(number: int) -> list[FieldMatch]:
+    return [
+        FieldMatch(f.PACKET_TYPE, PacketType.MPLS.value),
+        FieldMatch(f.MPLS_LABEL, number),
+        FieldMatch(f.MPLS_BOS, 1),
+    ]

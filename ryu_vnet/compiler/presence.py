@@ -56,14 +56,26 @@ class Extent:
         edges = fabric.edges.get(segment, ()) if self.labelled else ()
         return members.union(passed, edges)
 
-    def tellers(self, segment: str, fabric: Fabric) -> set[str]:
+    def carried(self, segment: str, switch: str, fabric: Fabric) -> bool:
+        """Whether a switch of a segment is one of its `carriers`."""
+        members = self.switches.get(segment)
+        if not members:
+            return False
+        if switch in members or (self.labelled and switch in fabric.core_switches):
+            return True
+        return len(fabric.trunk_neighbours[switch]) > 1 and self.wired(segment)
+
+    def tellers(self, segment: str, fabric: Fabric) -> Set[str]:
         """Those of the carriers that must tell remote members apart: all but leaves."""
-        return {name for name in self.carriers(segment, fabric) if not fabric.is_leaf(name)}
+        return self.carriers(segment, fabric) - fabric.leaves
 
     def wanted(self, segment: str, in_charge: str | None) -> Set[str]:
         """The switches of a segment that a broadcast must come to."""
         members = self.switches.get(segment, frozenset())
         return members | {in_charge} if self.labelled and in_charge is not None else members
+
+
+NOWHERE = Extent({}, frozenset())
 
 
 class Presence:
@@ -75,16 +87,26 @@ class Presence:
         """By switch."""
         self.foreign: dict[str, set[int]] = {}
         """By segment: those whose MAC does not tell that they are there."""
-        self._segments: dict[str, set[str]] = {}
         self._native: dict[str, int] = {}
-        self._extent: Extent | None = None
+        """By segment: how many there are of the others."""
+        self._switches: dict[str, set[str]] = {}
+        self._extent = NOWHERE
+        self._moved: set[str] = set()
+        """Segments in which it is elsewhere than `_extent` says."""
 
     @property
     def extent(self) -> Extent:
-        """Where the network is now. The same object as long as nothing of it changes."""
-        if self._extent is None:
-            switches = {segment: frozenset(names) for segment, names in sorted(self._segments.items())}
+        """Where the network is now. The same object as long as nothing of it changes; what it has for a segment where
+        nothing changes stays the same object as well."""
+        if self._moved:
+            switches = self._extent.switches.copy()
+            for segment in self._moved:
+                if segment in self._switches:
+                    switches[segment] = frozenset(self._switches[segment])
+                else:
+                    switches.pop(segment, None)
             self._extent = Extent(switches, frozenset(self._native))
+            self._moved.clear()
         return self._extent
 
     def add(self, member: Member, home: Switch, fabric: Fabric) -> set[int]:
@@ -92,14 +114,15 @@ class Presence:
         segment, number = str(home.segment), member.interface.number
         if home.name not in self.at:
             self.at[home.name] = Crowd()
-            self._segments.setdefault(segment, set()).add(home.name)
-            self._extent = None
-        if is_native(member.interface.mac, segment, fabric):
-            if segment not in self._native:
-                self._extent = None
-            self._native[segment] = self._native.get(segment, 0) + 1
-        else:
+            self._switches.setdefault(segment, set()).add(home.name)
+            self._moved.add(segment)
+        if not is_native(member.interface.mac, segment, fabric):
             self.foreign.setdefault(segment, set()).add(number)
+        elif segment in self._native:
+            self._native[segment] += 1
+        else:
+            self._native[segment] = 1
+            self._moved.add(segment)
         return self.at[home.name].add(number)
 
     def remove(self, member: Member, home: Switch, fabric: Fabric) -> set[int]:
@@ -108,28 +131,32 @@ class Presence:
         changed = self.at[home.name].remove(number)
         if not self.at[home.name]:
             del self.at[home.name]
-            self._segments[segment].discard(home.name)
-            if not self._segments[segment]:
-                del self._segments[segment]
-            self._extent = None
-        if is_native(member.interface.mac, segment, fabric):
-            self._native[segment] -= 1
-            if not self._native[segment]:
-                del self._native[segment]
-                self._extent = None
-        else:
+            self._switches[segment].discard(home.name)
+            if not self._switches[segment]:
+                del self._switches[segment]
+            self._moved.add(segment)
+        if not is_native(member.interface.mac, segment, fabric):
             self.foreign[segment].discard(number)
             if not self.foreign[segment]:
                 del self.foreign[segment]
+        elif self._native[segment] > 1:
+            self._native[segment] -= 1
+        else:
+            del self._native[segment]
+            self._moved.add(segment)
         return changed
+
+    def chunks(self, switch: str) -> int:
+        """Into how many chunks the members on a switch are divided."""
+        return len(self.at[switch].chunks) if switch in self.at else 0
 
     def count(self, segment: str) -> int:
         """How many members are in a segment."""
-        return sum(len(self.at[switch]) for switch in self._segments.get(segment, ()))
+        return self._native.get(segment, 0) + len(self.foreign.get(segment, ()))
 
     def members(self, segment: str) -> Iterator[int]:
         """The numbers of the members in a segment."""
-        for switch in self._segments.get(segment, ()):
+        for switch in self._switches.get(segment, ()):
             yield from self.at[switch]
 
 

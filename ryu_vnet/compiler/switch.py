@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..fabric.declared import LinkKind, Switch
+from ..fabric.declared import Fabric, LinkKind, Switch
 from ..fabric.observed import Topology
 from . import fields as f
 from .pipeline import (
@@ -56,14 +56,64 @@ from .source import MPLS_UNICAST, standing_rows
 
 
 def switch_rows(switch: Switch, topology: Topology) -> Iterator[Row]:
-    """Ports, labels and ways out of one switch: what it needs whoever its tenants are."""
+    """Ports of one switch, and the way out of its segment."""
     origin = switch_origin(switch)
     yield from _port_rows(switch, topology, origin)
-    if switch.segment is not None:
-        yield from standing_rows(origin)
-        yield from _segment_egress_rows(switch, topology, origin)
+    if switch.segment is None:
+        return
+    yield from standing_rows(origin)
+    way_out = _way_out(switch, topology)
+    if way_out and switch.name not in topology.fabric.leaves:
+        yield _egress(adjacency(Toward.OUT), way_out, origin)
     if switch.name in topology.fabric.core_switches:
-        yield from _label_rows(switch, topology, origin)
+        # Split horizon: what came from the core goes to this segment and to no other.
+        from_core = [
+            FieldMatch(ADJACENCY_REG.field, adjacency(Toward.SEGMENT), ADJACENCY_KIND_MASK),
+            FieldMatch(FROM_REG.field, From.CORE),
+        ]
+        yield EGRESS.row("split", from_core, (), None, origin)
+
+
+def way_targets(switch: Switch, fabric: Fabric) -> tuple[str, ...]:
+    """The switches of its segment that a switch must be able to send to, itself perhaps among them.
+
+    A leaf hands everything to its one neighbour; the others know every switch of their segment.
+    """
+    if switch.name in fabric.leaves:
+        return fabric.trunk_neighbours[switch.name]
+    return fabric.inside[switch.segment] if switch.segment is not None else ()
+
+
+def way_rows(switch: Switch, target: str, topology: Topology) -> Iterator[Row]:
+    """How one switch sends to another of its segment, if it has to and there is a way."""
+    fabric = topology.fabric
+    if target in way_targets(switch, fabric):
+        actions = _trunk_actions(switch, target, topology)
+        if actions:
+            toward = adjacency(Toward.SWITCH, fabric.switches[target].number)
+            yield _egress(toward, actions, switch_origin(switch))
+
+
+def route_rows(switch: Switch, segment: str, topology: Topology) -> Iterator[Row]:
+    """How an edge or core switch sends over the interconnect to a segment, which may be its own: frames of its own
+    segment, and those that come with the label of one of the edges there."""
+    fabric = topology.fabric
+    if switch.name not in fabric.core_switches or segment not in fabric.segments:
+        return
+    origin = switch_origin(switch)
+    for edge in fabric.edges[segment]:
+        yield from _label_rows(switch, edge, topology, origin)
+    if segment == switch.segment or topology.edges_in_charge.get(switch.segment or "") is None:
+        return
+    toward = adjacency(Toward.SEGMENT, fabric.segments[segment])
+    way_out = _way_out(switch, topology)
+    if way_out:
+        yield _egress(toward, way_out, origin)
+        return
+    port, labels = _core_actions(switch, segment, topology)
+    if port is not None:
+        yield _egress(toward, [ToGroup(port_group(port))], origin)
+        yield ENCAP.row("adjacency", [FieldMatch(ADJACENCY_REG.field, toward)], labels, None, origin)
 
 
 def switch_groups(switch: Switch, topology: Topology) -> Iterator[Group]:
@@ -94,44 +144,14 @@ def _port_rows(switch: Switch, topology: Topology, origin: Origin) -> Iterator[R
             yield PORT.row("port", [FieldMatch(f.IN_PORT, port)], actions, stage, origin)
 
 
-def _segment_egress_rows(switch: Switch, topology: Topology, origin: Origin) -> Iterator[Row]:
-    def row(toward: int, actions: list[Action]) -> Row:
-        return EGRESS.row("adjacency", [FieldMatch(ADJACENCY_REG.field, toward)], actions, None, origin)
+def _egress(toward: int, actions: list[Action], origin: Origin) -> Row:
+    return EGRESS.row("adjacency", [FieldMatch(ADJACENCY_REG.field, toward)], actions, None, origin)
 
-    # A leaf hands everything to its one neighbour; the others know every switch of their segment.
-    if topology.fabric.is_leaf(switch.name):
-        targets = topology.fabric.trunk_neighbours[switch.name]
-    else:
-        targets = topology.fabric.inside[switch.segment or ""]
-    for target in targets:
-        actions = _trunk_actions(switch, target, topology)
-        if actions:
-            yield row(adjacency(Toward.SWITCH, topology.fabric.switches[target].number), actions)
 
+def _way_out(switch: Switch, topology: Topology) -> list[Action]:
+    """Towards the edge in charge of the switch's segment; nothing where there is no way, or it is that edge."""
     edge = topology.edges_in_charge.get(switch.segment or "")
-    if edge is None:
-        return
-    way_out = [] if edge == switch.name else _trunk_actions(switch, edge, topology)
-    if way_out and not topology.fabric.is_leaf(switch.name):
-        yield row(adjacency(Toward.OUT), way_out)
-    if switch.name not in topology.fabric.core_switches:
-        return
-    # Split horizon: what came from the core goes to this segment and to no other.
-    from_core = [
-        FieldMatch(ADJACENCY_REG.field, adjacency(Toward.SEGMENT), ADJACENCY_KIND_MASK),
-        FieldMatch(FROM_REG.field, From.CORE),
-    ]
-    yield EGRESS.row("split", from_core, (), None, origin)
-    for segment, number in sorted(topology.fabric.segments.items()):
-        if segment != switch.segment:
-            toward = adjacency(Toward.SEGMENT, number)
-            if way_out:
-                yield row(toward, way_out)
-                continue
-            port, labels = _core_actions(switch, segment, topology)
-            if port is not None:
-                yield row(toward, [ToGroup(port_group(port))])
-                yield ENCAP.row("adjacency", [FieldMatch(ADJACENCY_REG.field, toward)], labels, None, origin)
+    return _trunk_actions(switch, edge, topology) if edge is not None and edge != switch.name else []
 
 
 def _trunk_actions(switch: Switch, target: str, topology: Topology) -> list[Action]:
@@ -171,23 +191,22 @@ def _core_actions(switch: Switch, segment: str, topology: Topology) -> tuple[int
     ]
 
 
-def _label_rows(switch: Switch, topology: Topology, origin: Origin) -> Iterator[Row]:
-    for edge in topology.fabric.all_edges:
-        number = topology.fabric.switches[edge].number
-        labelled = [
-            FieldMatch(f.ETH_TYPE, MPLS_UNICAST),
-            FieldMatch(f.VLAN_VID, 0),
-            FieldMatch(f.MPLS_BOS, 0),
-            FieldMatch(f.MPLS_LABEL, transport_label(number)),
-        ]
-        if edge == switch.name:
-            yield LABEL.row("label", labelled, [Decap(), Decap(PacketType.MPLS)], SERVICE, origin)
-            continue
-        port = _out_port(LinkKind.CORE, switch.name, edge, topology)
-        if port is not None:
-            toward = adjacency(Toward.EDGE, number)
-            yield LABEL.row("label", labelled, [DecMplsTtl(), go(toward)], EGRESS, origin)
-            yield EGRESS.row("adjacency", [FieldMatch(ADJACENCY_REG.field, toward)], [Output(port)], None, origin)
+def _label_rows(switch: Switch, edge: str, topology: Topology, origin: Origin) -> Iterator[Row]:
+    number = topology.fabric.switches[edge].number
+    labelled = [
+        FieldMatch(f.ETH_TYPE, MPLS_UNICAST),
+        FieldMatch(f.VLAN_VID, 0),
+        FieldMatch(f.MPLS_BOS, 0),
+        FieldMatch(f.MPLS_LABEL, transport_label(number)),
+    ]
+    if edge == switch.name:
+        yield LABEL.row("label", labelled, [Decap(), Decap(PacketType.MPLS)], SERVICE, origin)
+        return
+    port = _out_port(LinkKind.CORE, switch.name, edge, topology)
+    if port is not None:
+        toward = adjacency(Toward.EDGE, number)
+        yield LABEL.row("label", labelled, [DecMplsTtl(), go(toward)], EGRESS, origin)
+        yield _egress(toward, [Output(port)], origin)
 
 
 def _out_port(kind: LinkKind, at: str, target: str, topology: Topology) -> int | None:

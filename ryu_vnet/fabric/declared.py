@@ -143,12 +143,28 @@ class Fabric:
         """The name of each switch by datapath identifier."""
         return {switch.dpid: name for name, switch in self.switches.items()}
 
-    def is_leaf(self, switch: str) -> bool:
-        """Whether a switch has one way out at most: trunks to one neighbour, and no core link.
+    @cached_property
+    def leaves(self) -> frozenset[str]:
+        """The switches that have one way out at most: trunks to one neighbour, and no core link.
 
         Such a switch need not tell remote machines apart: whoever is not here is behind that neighbour, who can.
         """
-        return len(self.trunk_neighbours[switch]) <= 1 and switch not in self.core_switches
+        neighbours = self.trunk_neighbours
+        return frozenset(n for n in self.switches if len(neighbours[n]) <= 1 and n not in self.core_switches)
+
+    @cached_property
+    def islands(self) -> dict[str, frozenset[int]]:
+        """For each segment, the parts of the interconnect that its edges are on, by number: what no core link connects
+        is on different ones."""
+        graph: nx.Graph[str] = nx.Graph()
+        graph.add_edges_from((link.a.switch, link.b.switch) for link in self.links if link.kind is LinkKind.CORE)
+        island = {name: number for number, names in enumerate(nx.connected_components(graph)) for name in names}
+        return {segment: frozenset(island[edge] for edge in edges) for segment, edges in self.edges.items()}
+
+    @cached_property
+    def is_joined(self) -> bool:
+        """Whether every segment has an edge on one and the same island, so that any two reach each other."""
+        return not self.islands or bool(frozenset.intersection(*self.islands.values()))
 
 
 def problems(fabric: Fabric) -> Iterator[Problem]:

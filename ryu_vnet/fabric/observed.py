@@ -48,35 +48,49 @@ class Topology:
         self._in_charge: dict[str, str] = {}
 
     def after(self, ports: Ports, admitted: Collection[str], switches: Iterable[str]) -> Topology:
-        """The topology once these switches have reported other ports, or have been admitted or not."""
+        """The topology once these switches have reported other ports, or have been admitted or not.
+
+        What has not changed of its parts is the same object as before.
+        """
         new = Topology(self.fabric, ports, admitted)
-        changed = set(switches)
-        new._numbers = {name: numbers for name, numbers in self._numbers.items() if name not in changed}
-        dirty_segments: set[str | None] = set()
-        is_core_dirty = False
-        for name in changed & set(self.fabric.switches):
-            for near, (kind, far) in self.fabric.wires_of[name].items():
-                if self._is_live(near, far) == new._is_live(near, far):
-                    continue
-                if kind is LinkKind.CORE:
-                    is_core_dirty = True
-                else:
-                    dirty_segments.add(self.fabric.switches[name].segment)
-        new._trunks = {s: trunks for s, trunks in self._trunks.items() if s not in dirty_segments}
-        if not is_core_dirty:
+        changed = [*switches]
+        new._numbers, new._trunks = self._numbers.copy(), self._trunks.copy()
+        for name in changed:
+            new._numbers.pop(name, None)
+        ends: dict[LinkKind, set[str]] = {LinkKind.TRUNK: set(), LinkKind.CORE: set()}
+        for name in changed:
+            for near, (kind, far) in self.fabric.wires_of.get(name, {}).items():
+                if self._is_live(near, far) != new._is_live(near, far):
+                    ends[kind] |= {near.switch, far.switch}
+        by_segment: dict[str, set[str]] = {}
+        for name in ends[LinkKind.TRUNK]:
+            by_segment.setdefault(self.fabric.switches[name].segment or "", set()).add(name)
+        for segment, names in by_segment.items():
+            new._trunks[segment] = Trunks(new._live_ports(LinkKind.TRUNK, names, self.trunks(segment).ports))
+        if ends[LinkKind.CORE]:
+            names = ends[LinkKind.CORE]
+            new._core = self.core.after(new._live_ports(LinkKind.CORE, names, self.core.ports), names)
+        else:
             new._core, new._in_charge = self._core, self._in_charge
         return new
 
-    def port_number(self, place: Place) -> int | None:
-        """The OpenFlow number of a port, or None where its switch has no such port or was never heard of.
+    def numbers(self, switch: str) -> Mapping[str, int]:
+        """The OpenFlow number of each port that a switch has; none where it was never heard of.
 
         Two ports with one number, as may be reported while ports are renumbered, have none until that is over.
         """
-        if place.switch not in self._numbers:
-            ports = self._ports.get(place.switch, {})
-            times = Counter(state.number for state in ports.values())
-            self._numbers[place.switch] = {n: state.number for n, state in ports.items() if times[state.number] == 1}
-        return self._numbers[place.switch].get(place.port)
+        known = self._numbers.get(switch)
+        if known is None:
+            known = {name: state.number for name, state in self._ports.get(switch, {}).items()}
+            if len({*known.values()}) < len(known):
+                times = Counter(known.values())
+                known = {name: number for name, number in known.items() if times[number] == 1}
+            self._numbers[switch] = known
+        return known
+
+    def port_number(self, place: Place) -> int | None:
+        """The OpenFlow number of a port, or None where its switch has no such port: see `numbers`."""
+        return self.numbers(place.switch).get(place.port)
 
     def port_up(self, place: Place) -> bool:
         """Whether a port is there and up."""
@@ -94,7 +108,7 @@ class Topology:
         """The live trunks of a segment."""
         known = self._trunks.get(segment)
         if known is None:
-            known = Trunks(self._live_ports(LinkKind.TRUNK, self.fabric.inside.get(segment, ())))
+            known = Trunks(self._live_ports(LinkKind.TRUNK, self.fabric.inside.get(segment, ()), {}))
             self._trunks[segment] = known
         return known
 
@@ -102,19 +116,22 @@ class Topology:
     def core(self) -> Core:
         """The live core links."""
         if self._core is None:
-            self._core = Core(self.fabric, self._live_ports(LinkKind.CORE, self.fabric.core_switches))
+            self._core = Core(self.fabric, self._live_ports(LinkKind.CORE, self.fabric.core_switches, {}))
         return self._core
 
-    def _live_ports(self, wanted: LinkKind, switches: Iterable[str]) -> dict[str, dict[str, Place]]:
-        """The own ends of live links of a kind, by switch and neighbour. Of several links between the same two
-        switches one is used: the first by name."""
-        found: dict[str, dict[str, Place]] = {}
-        for name in sorted(switches):
+    def _live_ports(
+        self, wanted: LinkKind, switches: Iterable[str], known: Mapping[str, Mapping[str, Place]]
+    ) -> dict[str, Mapping[str, Place]]:
+        """The own ends of live links of a kind, by switch and neighbour: looked up for these switches, and as they are
+        `known` for others. Of several links between the same two switches one is used: the first by name."""
+        found = {**known}
+        for name in switches:
             ends: dict[str, tuple[str, Place]] = {}
             for near, (kind, far) in self.fabric.wires_of[name].items():
                 if kind is wanted and self._is_live(near, far):
                     link_name = min(f"{near} - {far}", f"{far} - {near}")
                     ends[far.switch] = min(ends.get(far.switch, (link_name, near)), (link_name, near), key=_first)
+            found.pop(name, None)
             if ends:
                 found[name] = {neighbour: end for neighbour, (_, end) in ends.items()}
         return found

@@ -6,7 +6,7 @@ broadcast follows these trees as they are.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Set
 
 from ..model.values import Place
 
@@ -18,7 +18,7 @@ class Trunks:
     def __init__(self, ports: Mapping[str, Mapping[str, Place]]) -> None:
         self.ports = ports
         self._parts: dict[str, frozenset[str]] = {}
-        self._behind: dict[tuple[str, str], frozenset[str]] = {}
+        self._behind: dict[str, dict[str, frozenset[str]]] = {}
         self._hops: dict[str, dict[str, str]] = {}
 
     def neighbours(self, switch: str) -> list[str]:
@@ -26,48 +26,49 @@ class Trunks:
         return sorted(self.ports.get(switch, ()))
 
     def part(self, switch: str) -> frozenset[str]:
-        """All switches that frames from `switch` may come to over trunks, itself included."""
+        """All switches that frames from `switch` may come to over trunks, itself included. Switches of the same part
+        get the same object."""
         found = self._parts.get(switch)
         if found is None:
-            found = self._reached(switch, switch) | {switch}
+            found = frozenset(self._reached(switch, switch) | {switch})
             self._parts.update(dict.fromkeys(found, found))
         return found
 
-    def behind(self, switch: str, neighbour: str) -> frozenset[str]:
-        """The switches that a broadcast reaches through a neighbour of a switch."""
-        if len(self.ports[switch]) == 1:
-            return self.part(switch) - {switch}
-        known = self._behind.get((switch, neighbour))
-        if known is None:
-            known = self._behind[switch, neighbour] = self._reached(neighbour, switch) | {neighbour}
-        return known
+    def behind(self, switch: str) -> Mapping[str, frozenset[str]]:
+        """The switches that a broadcast reaches through each neighbour of a switch."""
+        found = self._behind.get(switch)
+        if found is None:
+            near = self.ports.get(switch, ())
+            found = {neighbour: frozenset(self._reached(neighbour, switch) | {neighbour}) for neighbour in near}
+            self._behind[switch] = found
+        return found
 
-    def leads_to(self, switch: str, neighbour: str, wanted: Collection[str]) -> bool:
+    def leads_to(self, switch: str, neighbour: str, wanted: Set[str]) -> bool:
         """Whether any of these switches, which `switch` may be among, is reached through a neighbour of it."""
         if len(self.ports[switch]) > 1:
-            return not self.behind(switch, neighbour).isdisjoint(wanted)
+            return not self.behind(switch)[neighbour].isdisjoint(wanted)
+        # Of a leaf no set of its own is kept: all that is in its part is behind its one neighbour.
+        others = len(wanted) - (switch in wanted)
         part = self.part(switch)
-        return any(name != switch and name in part for name in wanted)
+        return others > 0 and any(name != switch and name in part for name in wanted)
+
+    def hops(self, switch: str) -> Mapping[str, str]:
+        """For each switch that `switch` reaches, itself left out: through which neighbour."""
+        found = self._hops.get(switch)
+        if found is None:
+            found = self._hops[switch] = {
+                target: neighbour for neighbour, targets in self.behind(switch).items() for target in targets
+            }
+        return found
 
     def hop(self, switch: str, target: str) -> str | None:
         """The neighbour through which `switch` reaches `target`; None where there is no way, or none is needed."""
-        return self.hops_towards(target).get(switch)
+        near = self.ports.get(switch, {})
+        if len(near) == 1:
+            return next(iter(near)) if target != switch and target in self.part(switch) else None
+        return self.hops(switch).get(target)
 
-    def hops_towards(self, target: str) -> dict[str, str]:
-        """For each other switch that reaches `target`: through which neighbour."""
-        known = self._hops.get(target)
-        if known is None:
-            known, open_ends = {}, [target]
-            while open_ends:
-                near = open_ends.pop()
-                for name in self.ports.get(near, ()):
-                    if name != target and name not in known:
-                        known[name] = near
-                        open_ends.append(name)
-            self._hops[target] = known
-        return known
-
-    def _reached(self, start: str, without: str) -> frozenset[str]:
+    def _reached(self, start: str, without: str) -> set[str]:
         """What is reached from `start` and not through `without`, but for both."""
         seen, open_ends = {start, without}, [start]
         while open_ends:
@@ -75,4 +76,4 @@ class Trunks:
                 if name not in seen:
                     seen.add(name)
                     open_ends.append(name)
-        return frozenset(seen - {start, without})
+        return seen - {start, without}

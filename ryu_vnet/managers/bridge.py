@@ -16,7 +16,8 @@ class BridgeReport:
     """What the database of a switch says of one bridge.
 
     `connection_modes` has one entry for each controller of the bridge, None where it is not set. `mtus` is in bytes,
-    by port; ports whose MTU is unknown are left out. `vlan_limit` is the text of `other_config:vlan-limit`.
+    by port that a link uses, on any bridge of the database; ports whose MTU is unknown are left out. `vlan_limit` is
+    the text of `other_config:vlan-limit`.
     """
 
     bridge: str
@@ -46,8 +47,8 @@ def refusals(report: BridgeReport) -> Iterator[str]:
 def warnings(report: BridgeReport, switch: str, fabric: Fabric, own_tags: bool = False) -> Iterator[str]:
     """Links whose MTU is too small: full-sized frames are lost there without a trace. `own_tags`: some network lets
     its nodes send tags of their own."""
-    for place, (kind, _) in sorted(fabric.wires.items(), key=lambda item: str(item[0])):
-        mtu = report.mtus.get(place.port) if place.switch == switch else None
+    for place, (kind, _) in fabric.wires_of.get(switch, {}).items():
+        mtu = report.mtus.get(place.port)
         needed = needed_mtu(fabric, kind) + (TRUNK_OVERHEAD if own_tags else 0)
         if mtu is not None and mtu < needed:
             mend = f"ovs-vsctl set interface {place.port} mtu_request={needed}"

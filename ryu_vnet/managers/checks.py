@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Iterator
-
-import networkx as nx
+from collections.abc import Container, Iterable, Iterator
 
 from ..errors import Invalid, Problem
-from ..fabric.declared import Fabric, LinkKind
+from ..fabric.declared import Fabric
 from ..model.state import Draft, claims
 from ..model.values import Node, Place
 from .requests import Work
@@ -22,23 +20,25 @@ class Checker:
     def check(self, work: Work, fabric: Fabric) -> None:
         """Raises Invalid, with all problems of a draft, before which the fabric was `fabric`."""
         draft = work.draft
-        if work.fabric != fabric:
-            self._spans.clear()
-            nodes = draft.nodes()
-            networks = {network.ref for network in draft.networks()}
-        else:
-            nodes = [value for value in draft.changes.values() if isinstance(value, Node)]
-            networks = {ref for ref, segments in _reached(nodes, fabric).items() if not segments <= self._known(ref)}
+        is_declared_anew = work.fabric != fabric
+        changed = (value for value in draft.changes.values() if isinstance(value, Node))
+        nodes = draft.nodes() if is_declared_anew else [*changed]
         found = [*draft_problems(draft, work.fabric, nodes)]
-        found = found or [*span_problems(draft, work.fabric, sorted(networks))]
+        if is_declared_anew:
+            self._spans.clear()
+        # Where all segments reach each other, networks may span what they like, and nobody need look.
+        if not found and not work.fabric.is_joined:
+            found = [*self._span_problems(draft, nodes, work.fabric)]
         if found:
             raise Invalid(found)
-        for ref in networks:
-            members = (member.node for member in draft.members(ref))
-            self._spans[ref] = _reached(members, work.fabric).get(ref, set())
 
-    def _known(self, ref: str) -> set[str]:
-        return self._spans.get(ref, set())
+    def _span_problems(self, draft: Draft, nodes: list[Node], fabric: Fabric) -> Iterator[Problem]:
+        for ref, segments in sorted(_reached(nodes, fabric).items()):
+            if not segments <= self._spans.get(ref, set()):
+                found = [*span_problems(draft, fabric, ref)]
+                yield from found
+                if not found:
+                    self._spans[ref] = _reached((member.node for member in draft.members(ref)), fabric)[ref]
 
 
 def _reached(nodes: Iterable[Node], fabric: Fabric) -> dict[str, set[str]]:
@@ -96,33 +96,25 @@ def _claim_problems(draft: Draft, node: Node) -> Iterator[Problem]:
             )
 
 
-def span_problems(draft: Draft, fabric: Fabric, networks: list[str]) -> Iterator[Problem]:
-    """Networks, by reference, with members in segments that cannot reach each other over the interconnect."""
-    graph: nx.Graph[str] = nx.Graph()
-    graph.add_nodes_from(fabric.switches)
-    graph.add_edges_from((k.a.switch, k.b.switch) for k in fabric.links if k.kind is LinkKind.CORE)
-    for ref in networks:
-        first: tuple[str, str] | None = None
-        seen: set[str] = set()
-        for member in draft.members(ref):
-            place, node = member.interface.place, member.node
-            switch = fabric.switches.get(place.switch) if place else None
-            if switch is None or switch.segment is None:
+def span_problems(draft: Draft, fabric: Fabric, ref: str) -> Iterator[Problem]:
+    """Where a network, by reference, has members in segments that cannot reach each other over the interconnect."""
+    seen: dict[str, str] = {}
+    for member in draft.members(ref):
+        place, node = member.interface.place, member.node
+        switch = fabric.switches.get(place.switch) if place else None
+        if switch is None or switch.segment is None or switch.segment in seen:
+            continue
+        segment = switch.segment
+        where = f"tenants.{node.tenant}.nodes.{node.name}.interfaces.{member.interface.name}.at"
+        for other, first in seen.items():
+            if not fabric.islands[segment].isdisjoint(fabric.islands[other]):
                 continue
-            where = f"tenants.{node.tenant}.nodes.{node.name}.interfaces.{member.interface.name}.at"
-            first = first or (switch.segment, node.ref)
-            if switch.segment == first[0] or switch.segment in seen:
-                continue
-            seen.add(switch.segment)
-            spans = f"network {ref} spans segments {first[0]} (node {first[1]}) and {switch.segment}"
-            lacking = [segment for segment in (first[0], switch.segment) if not fabric.edges[segment]]
+            spans = f"network {ref} spans segments {other} (node {first}) and {segment}"
+            lacking = [one for one in (other, segment) if not fabric.edges[one]]
             if lacking:
                 hint = "give one of its switches a link of kind core, or keep the network inside one segment"
                 yield Problem(where, f"{spans}, but segment {lacking[0]} has no edge", hint)
-            elif not _joined(graph, fabric.edges[first[0]], fabric.edges[switch.segment]):
-                hint = "join their edges by core links"
-                yield Problem(where, f"{spans}, which no core link connects", hint)
-
-
-def _joined(graph: nx.Graph[str], ones: Iterable[str], others: Collection[str]) -> bool:
-    return any(nx.has_path(graph, one, other) for one in ones for other in others)
+            else:
+                yield Problem(where, f"{spans}, which no core link connects", "join their edges by core links")
+            break
+        seen[segment] = node.ref

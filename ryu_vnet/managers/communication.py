@@ -12,58 +12,28 @@ at once; an `audit` finds what it does not tell.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from enum import Enum
-from typing import TypeAlias
+from collections.abc import Callable, Iterable
 
 from ..errors import WireError
 from ..fabric.observed import PortState
-from ..openflow import messages, replies
-from ..openflow.changes import Kind
-from ..openflow.monitor import Event, FlowUpdate, Removal, monitor_updates, told
-from ..openflow.wire import BundleStep, MessageType, Multipart, Version
+from ..openflow import replies
+from ..openflow.monitor import FlowUpdate, monitor_updates
+from ..openflow.wire import MessageType, Multipart, Version
+from .agenda import Agenda
 from .backlog import Unacknowledged
-from .change import Change, Refusal
-from .difference import Before, Contents, Key, steps
-from .drift import Drift
-from .standing import Reading, Standing
+from .change import Refusal
+from .changing import Changing
+from .difference import Before, Contents, Key
+from .effects import Effects, State
+from .port_list import PortList
+from .questions import Questions
+from .standing import Counts, Reading, Standing
+from .watch import Noticed, Watch
 
-FIRST_RESERVED_PORT = 0xFFFFFF00
-"""Ports from here on are not ports but meanings (OFPP_MAX, OpenFlow 1.3.5, 7.2.1)."""
-ROUNDS = 4
-"""How often a change that fails is sent again without what was refused; from then on in halves."""
+__all__ = ["MOST_PATIENCE", "CommunicationManager", "Effects", "State"]
+
 MOST_PATIENCE = 64
 """What is refused again and again is tried again at every `retry` at first, then ever more rarely, down to this."""
-
-
-class State(Enum):
-    """How a switch stands."""
-
-    AWAY = "away"
-    REFUSED = "refused"
-    READING = "reading"
-    CHANGING = "changing"
-    IN_STEP = "in step"
-
-
-@dataclass(slots=True)
-class Effects:
-    """What an event leads to."""
-
-    send: list[Iterable[bytes]] = field(default_factory=list)
-    """Messages in chunks, each made when it is asked for."""
-    ports: dict[str, PortState] | None = None
-    """All ports of the switch, if any of them changed."""
-    progress: bool = False
-    """Something was acknowledged or refused."""
-    looked: bool = False
-    """The answer to `look` is complete."""
-    drift: list[Drift] = field(default_factory=list)
-    """What somebody else changed on the switch."""
-
-
-Counts: TypeAlias = dict[bytes, tuple[int, int]]
 
 
 class CommunicationManager:
@@ -75,11 +45,7 @@ class CommunicationManager:
         self.admitted = admitted
         """Whether its links may be used. Until then nothing counts as acknowledged: frames do not get through."""
         self.state = State.AWAY
-        self.version: Version | None = None
-        self.ports: dict[str, PortState] = {}
         self.standing = Standing(wanted)
-        self.rejected: dict[Key, Refusal] = {}
-        """What the switch refused."""
         self.trouble: str | None = None
         """What went wrong that belongs to no row or group."""
         self.unacknowledged = Unacknowledged()
@@ -93,25 +59,28 @@ class CommunicationManager:
         """Counts what was wanted and released."""
         self.done = 0
         """Up to which `serial` the switch has acknowledged or refused everything."""
-        self._bundles = True
-        self._due: dict[Key, None] = {}
-        """What is to be sent, under these keys."""
-        self._since: dict[Key, int] = {}
-        """Which revision needs what is still to be acknowledged."""
-        self._later: dict[Key, tuple[int, int]] = {}
-        """What is not to be sent yet: which rollout's, and from which phase on it may be."""
-        self._most: int | None = None
-        """How many keys one change may have, while it is found out which is refused."""
-        self._failures = 0
-        self._patience = self._waited = 0
-        self._xid = 0
+        self._connected_at = 0
+        """The `serial` when it connected."""
         self._revision = 0
         self._held = 0
-        self._probe_xid = 0
-        self._listing: dict[str, PortState] = {}
+        self._questions = Questions()
+        self._ports = PortList()
+        self._agenda = Agenda(self.standing)
+        self._changing = Changing(self.standing, self._agenda)
+        self._watch = Watch(name, self.standing, self._agenda)
+        self._begin_conversation()
+
+    def _begin_conversation(self) -> None:
+        """Forget what was asked and is not answered."""
         self._reading: Reading | None = None
-        self._looking: Reading | None = None
-        self._change: Change | None = None
+        self._changing.begin()
+        self._watch.begin()
+        self._patience = self._waited = 0
+
+    @property
+    def version(self) -> Version | None:
+        """The version that is spoken; None while the switch is away."""
+        return self._questions.version
 
     @property
     def wanted(self) -> Contents:
@@ -122,6 +91,16 @@ class CommunicationManager:
     def off(self) -> Before:
         """What the switch has instead, under which keys it has not what it is to hold."""
         return self.standing.off
+
+    @property
+    def rejected(self) -> dict[Key, Refusal]:
+        """What the switch refused."""
+        return self._agenda.rejected
+
+    @property
+    def ports(self) -> dict[str, PortState]:
+        """The ports of the switch by name, as far as it has told."""
+        return self._ports.ports
 
     @property
     def in_step(self) -> bool:
@@ -137,34 +116,24 @@ class CommunicationManager:
         """Whether the switch has been known to hold exactly what was wanted at that revision, or later."""
         return self.in_step or self._held >= revision
 
-    # --- events -----------------------------------------------------------------------------------------------------
+    # --- coming and going -------------------------------------------------------------------------------------------
 
     def connected(self, version: Version) -> Effects:
         """The switch is there. Ask for its ports, and to be told what others change; `read` comes next."""
-        self.version = version
+        self._begin_conversation()
         self.state = State.READING
-        self._forget_conversation()
-        self.off.clear()
-        self.rejected.clear()
-        self._due.clear()
-        self._since.clear()
-        self._later.clear()
-        self._listing.clear()
         self.trouble = None
-        self._bundles = True
-        ask = [messages.set_async(version, self._next_xid())] if version >= Version.OF14 else []
-        ask.append(messages.flow_monitor(version, self._next_xid()))
-        self._probe_xid = self._next_xid()
-        ask.append(messages.bundle_probe(version, 0, self._probe_xid, self._next_xid()))
-        ask.append(messages.all_ports(version, self._next_xid()))
-        return Effects([ask])
+        self.off.clear()
+        self._agenda.clear()
+        self._connected_at = self.serial
+        self._ports.ask()
+        return Effects([self._questions.begin(version)])
 
     def read(self) -> Effects:
         """Ask a switch that is connected what it has."""
         if self.state is not State.READING or self._reading is not None:
             return Effects()
-        self._reading, ask = self._ask()
-        return Effects([ask])
+        return self._ask(counting=False)
 
     def disconnected(self, revision: int) -> Effects:
         """The connection is gone. What was under way is unknown until the switch is read again.
@@ -173,7 +142,7 @@ class CommunicationManager:
         """
         self._leave_step(revision)
         self.state = State.AWAY
-        self.version = None
+        self._questions.end()
         return Effects(progress=True, looked=True)
 
     def refuse(self, reason: str, revision: int) -> Effects:
@@ -186,22 +155,20 @@ class CommunicationManager:
     def _leave_step(self, revision: int) -> None:
         if self.in_step:
             self._held = revision
-        self._forget_conversation()
+        self._begin_conversation()
         self.done = self.serial
-
-    def _forget_conversation(self) -> None:
-        self._reading = self._looking = self._change = self._most = None
-        self._failures = self._patience = self._waited = 0
 
     def leave(self) -> Effects:
         """The switch belongs to the fabric no more: all that it holds goes, whatever is under way."""
         if self.version is None or self.state is State.REFUSED:
             return Effects()
-        delete_rows = messages.all_flows_delete(self.version, self._next_xid())
-        return Effects([[delete_rows, messages.all_groups_delete(self.version, self._next_xid())]])
+        return Effects([self._questions.emptied(self.version)])
 
-    def want(self, before: Before, revision: int, rollout: int | None = None) -> Effects:
-        """Something else is wanted under some keys than before, and the revision is not realised before it is there.
+    # --- what is wanted ---------------------------------------------------------------------------------------------
+
+    def want(self, before: Before, revision: int, rollout: int | None = None, carried: Iterable[int] = ()) -> Effects:
+        """Something else is wanted under some keys than before. Neither the revision nor those `carried` are realised
+        before it is there.
 
         As part of a `rollout` only what is new is sent now: what changes at its phase 2, what goes at its phase 3.
         """
@@ -209,33 +176,23 @@ class CommunicationManager:
             self._held = revision - 1
         self._revision = revision
         self.serial += 1
-        self.unacknowledged.add(revision)
+        for needing in (*carried, revision):
+            self.unacknowledged.add(needing, self.serial)
         if self.state in (State.AWAY, State.REFUSED):
             return Effects()
-        self.standing.wish(before)
-        if self._looking is not None:
-            self._looking.touched |= before.keys()
-        for key, value in before.items():
-            self._later.pop(key, None)
-            if rollout is not None and value is not None:
-                self._later[key] = rollout, 2 if self.wanted.get(key) is not None else 3
-            self._since[key] = revision
-            self._consider(key)
-        return self._go_on()
+        self._agenda.wish(before, self.serial, rollout)
+        return self._go_on(Effects())
 
     def admit(self) -> Effects:
         """The switch's links are used from now on."""
         self.admitted = True
-        return self._go_on()
+        return self._go_on(Effects())
 
     def release(self, rollout: int, phase: int) -> Effects:
         """A rollout has come to this phase."""
-        freed = [key for key, (whose, when) in self._later.items() if whose == rollout and when <= phase]
-        for key in freed:
-            del self._later[key]
-            self._consider(key)
+        self._agenda.release(rollout, phase)
         self.serial += 1
-        return self._go_on()
+        return self._go_on(Effects())
 
     def retry(self) -> Effects:
         """Try again what the switch refused, or what could not be read; the reason may have gone."""
@@ -248,28 +205,29 @@ class CommunicationManager:
         if self.trouble is not None:
             self.state, self.trouble = State.READING, None
             return self.read()
-        refused, self.rejected = self.rejected, {}
-        for key, refusal in refused.items():
-            self._since[key] = refusal.revision
-            self._consider(key)
-        return self._go_on()
+        # It may have been refused because there is something else than we know of; and its bundle would fail again.
+        effects = self.audit()
+        self._changing.expect_refusals()
+        self._agenda.try_again()
+        return self._go_on(effects)
 
     def look(self) -> Effects:
-        """Read the counters and what is really there."""
+        """An `audit` that reads the counters as well."""
         return self._look(counting=True)
 
     def audit(self) -> Effects:
         """Read what is really there; what differs is put right, and told as drift."""
         return self._look(counting=False)
 
-    def _look(self, counting: bool) -> Effects:
-        if self.state not in (State.CHANGING, State.IN_STEP) or self._looking is not None:
+    def _look(self, *, counting: bool) -> Effects:
+        if not self.is_answering:
             return Effects()
-        self._looking, ask = self._ask()
-        self._looking.counting = counting
-        if self._change is not None:
-            self._looking.touched.update(key for _, key, _ in self._change.steps)
-        return Effects([ask])
+        if self._reading is not None and (self._reading.counting or not counting):
+            # What is asked for already does for this one as well.
+            return Effects()
+        return self._ask(counting=counting)
+
+    # --- what the switch says ---------------------------------------------------------------------------------------
 
     def received(self, message: bytes) -> Effects:
         """One whole OpenFlow message from the switch. Raises WireError where it is broken."""
@@ -277,280 +235,165 @@ class CommunicationManager:
             MessageType.MULTIPART_REPLY: self._on_multipart,
             MessageType.BARRIER_REPLY: self._on_barrier,
             MessageType.BUNDLE_CONTROL: self._on_bundle,
-            MessageType.EXPERIMENTER: self._on_bundle,
             MessageType.REQUEST_FORWARD: self._on_group,
             MessageType.ERROR: self._on_error,
             MessageType.PORT_STATUS: self._on_port_status,
         }
+        if self.version == Version.OF13:
+            handlers[MessageType.EXPERIMENTER] = self._on_experimenter
         handler = handlers.get(replies.header(message).kind)
         return handler(message) if handler else Effects()
 
-    # --- reading ----------------------------------------------------------------------------------------------------
-
-    def _ask(self) -> tuple[Reading, list[bytes]]:
-        version = self._speaks()
-        reading = Reading(self._next_xid(), self._next_xid())
-        return reading, [
-            messages.all_groups(version, reading.groups_xid),
-            messages.all_flows(version, reading.rows_xid),
-        ]
-
     def _on_multipart(self, message: bytes) -> Effects:
         kind, more = replies.multipart(message)
-        if kind == Multipart.PORT_DESC:
-            return self._on_ports(message, more)
         if kind in (Multipart.FLOW_MONITOR, Multipart.EXPERIMENTER):
             return self._on_updates(monitor_updates(message))
-        xid = replies.header(message).xid
-        for reading in (self._reading, self._looking):
-            if reading is None:
-                continue
-            try:
-                if xid == reading.groups_xid and kind == Multipart.GROUP_DESC:
-                    reading.groups(message, self.standing)
-                elif xid == reading.rows_xid and kind == Multipart.FLOW:
-                    reading.rows(message, self.standing)
-                    if not more:
-                        return self._read(reading)
-            except WireError as error:
-                return self._not_read(reading, str(error))
+        xid, reading = replies.header(message).xid, self._reading
+        if kind == Multipart.PORT_DESC and xid == self._questions.ports_xid:
+            return self._ports_known(self._ports.listed(message, more))
+        if reading is None:
+            return Effects()
+        try:
+            if kind == Multipart.GROUP_DESC and xid == reading.groups_xid:
+                reading.groups(message, self.standing)
+                return Effects() if more else self._has_read(reading.end_of_groups(self.standing))
+            if kind == Multipart.FLOW and xid == reading.rows_xid:
+                reading.rows(message, self.standing)
+                return Effects() if more else self._has_read_all(reading)
+        except WireError as error:
+            return self._not_read(str(error))
         return Effects()
 
-    def _not_read(self, reading: Reading, reason: str) -> Effects:
+    def _on_port_status(self, message: bytes) -> Effects:
+        return self._ports_known(self._ports.told(message))
+
+    def _ports_known(self, changed: bool) -> Effects:
+        return Effects(ports=dict(self.ports)) if changed else Effects()
+
+    def _on_error(self, message: bytes) -> Effects:
+        error, reading = replies.error(message), self._reading
+        reason = f"{error.kind_name} {error.code_name}"
+        if reading is not None and error.xid in (reading.groups_xid, reading.rows_xid):
+            return self._not_read(reason)
+        if error.xid == self._questions.probe_xid:
+            self._changing.has_no_bundles()
+        self._changing.error(error.xid, reason)
+        return Effects()
+
+    # --- reading ----------------------------------------------------------------------------------------------------
+
+    def _ask(self, *, counting: bool) -> Effects:
+        if self.version is None:
+            return Effects()
+        self._reading, ask = self._questions.dump(self.version, counting=counting)
+        return Effects([ask])
+
+    def _not_read(self, reason: str) -> Effects:
         """The switch did not say what it has, or not so that it can be understood."""
-        if reading is self._looking:
-            self._looking = None
-            return Effects(looked=True)
         self._reading = None
+        if self.state is not State.READING:
+            return Effects(looked=True)
         self.trouble = f"its tables could not be read: {reason}"
         self.state = State.IN_STEP
         self.done = self.serial
         return Effects(progress=True)
 
-    def _read(self, reading: Reading) -> Effects:
-        found: dict[Key, bytes | None] = {**reading.different, **dict.fromkeys(reading.missing(self.standing))}
-        if reading is self._looking:
-            self._looking = None
-            if reading.counting:
-                self.counts = reading.counts
-            effects = self._drifted(found, "audit")
-            effects.looked = True
-            return effects
-        self._reading = None
-        self.state = State.CHANGING
+    def _has_read(self, found: Before) -> Effects:
+        """All groups, or all rows, have come, and these were not known to be as they are."""
+        if self.state is not State.READING:
+            return self._put_right(self._watch.audited(found, self._changing.change))
         for key, value in found.items():
             self.standing.found(key, value)
-        self._since = {key: self._since.get(key, self._revision) for key in self.off}
-        self._due = dict.fromkeys(self.off)
-        for key in (*self.rejected, *self._later):
-            self._consider(key)
-        return self._go_on()
+        return Effects()
 
-    def _on_ports(self, message: bytes, more: bool) -> Effects:
-        found = {port.name: port for port in replies.ports(message) if port.number < FIRST_RESERVED_PORT}
-        self._listing.update({name: PortState(p.number, p.link_up and p.admin_up) for name, p in found.items()})
-        if more:
-            return Effects()
-        # All of them, in place of what was known: a port that went while the switch was away is in no message.
-        self.ports, self._listing = self._listing, {}
-        return Effects(ports=dict(self.ports))
-
-    def _on_port_status(self, message: bytes) -> Effects:
-        reason, port = replies.port_status(message)
-        if port.number >= FIRST_RESERVED_PORT:
-            return Effects()
-        if reason is replies.PortReason.DELETED:
-            # A port that was renumbered is added under its new number before or after this.
-            known = self.ports.get(port.name)
-            if known is not None and known.number == port.number:
-                del self.ports[port.name]
-        else:
-            self.ports[port.name] = PortState(port.number, port.link_up and port.admin_up)
-        return Effects(ports=dict(self.ports))
+    def _has_read_all(self, reading: Reading) -> Effects:
+        effects = self._has_read(reading.end_of_rows(self.standing))
+        self._reading = None
+        self._watch.has_read()
+        if self.state is State.READING:
+            self._agenda.begin()
+            self.state = State.CHANGING
+            return self._go_on(effects)
+        if reading.counting:
+            self.counts = reading.counts
+        effects.looked = True
+        return effects
 
     # --- what others change -----------------------------------------------------------------------------------------
 
-    def _on_updates(self, updates: Iterator[FlowUpdate]) -> Effects:
-        # What is told before the dump is in the dump.
-        found: dict[Key, bytes | None] = {}
-        for update in updates if self._reading is None and self.state is not State.READING else ():
-            if update.event is Event.REMOVED:
-                if update.removal is not Removal.GROUP_DELETE or self._change is None:
-                    found[update.key] = None
-                else:
-                    self.standing.found(update.key, None)
-                    self._consider(update.key)
-            elif update.event in (Event.ADDED, Event.MODIFIED):
-                present = self.standing.installed(update.key)
-                if present is None or told(present) != update.value:
-                    found[update.key] = update.value
-        return self._drifted(found, "monitor")
+    def _on_updates(self, updates: Iterable[FlowUpdate]) -> Effects:
+        return self._put_right(self._watch.updates(updates, self._changing.change, is_read=self.is_answering))
 
     def _on_group(self, message: bytes) -> Effects:
-        change = replies.request_forward(message)
-        if change is None:
+        forwarded = replies.request_forward(message)
+        if forwarded is None:
             return Effects()
-        numbers: Iterable[int]
-        if change.number is None:
-            numbers = {*self.wanted.groups, *(key for key in self.off if isinstance(key, int))}
-        else:
-            numbers = (change.number,)
-        value = None if change.command is replies.GroupCommand.DELETE else change.value
-        if self._reading is not None:
-            for number in numbers:
-                self._reading.seen.add(number)
+        if self.is_answering:
+            return self._put_right(self._watch.group(forwarded, self._changing.change))
+        if self._reading is not None and self._reading.has_groups:
+            for number, value in self._watch.groups_of(forwarded).items():
                 self.standing.found(number, value)
-                self._reading.different.pop(number, None)
-            return Effects()
-        return self._drifted(dict.fromkeys(numbers, value), "monitor")
+        return Effects()
 
-    def _drifted(self, found: dict[Key, bytes | None], by: str) -> Effects:
-        """Somebody else has changed something. Note it, and put it right."""
-        effects = Effects()
-        for key, value in found.items():
-            was = self.standing.installed(key)
-            if was == value:
-                continue
-            self.standing.found(key, value)
-            effects.drift.append(Drift(self.name, key, was, value, by))
-            if self._looking is not None:
-                self._looking.touched.add(key)
-            self._since.setdefault(key, self._revision)
-            self._consider(key)
-        if effects.drift:
-            going_on = self._go_on()
-            effects.send, effects.progress = going_on.send, True
-        return effects
+    def _put_right(self, noticed: Noticed) -> Effects:
+        effects = self.audit() if noticed.in_doubt else Effects()
+        effects.drift = noticed.drift
+        effects.progress = noticed.anything
+        return self._go_on(effects) if noticed.anything else effects
 
     # --- changing ---------------------------------------------------------------------------------------------------
 
-    def _consider(self, key: Key) -> None:
-        """Find out whether something is to be sent under a key."""
-        refusal = self.rejected.get(key)
-        if refusal is not None and (key not in self.off or refusal.step[2] != (self.wanted.get(key) or b"")):
-            del self.rejected[key]
-            refusal = None
-        if key not in self.off:
-            self._later.pop(key, None)
-            self._since.pop(key, None)
-        if key in self.off and refusal is None and key not in self._later:
-            self._due[key] = None
-        else:
-            self._due.pop(key, None)
-
-    def _go_on(self) -> Effects:
+    def _go_on(self, effects: Effects) -> Effects:
         """Send what is due, if the switch is ready for it; take note if nothing is."""
-        if self.version is None or self._change is not None or not self.is_answering:
-            return Effects()
-        if not self._due:
-            self.state = State.CHANGING if self._later else State.IN_STEP
-            self.done = self.serial
-            self._acknowledge(self._revision)
-            return Effects(progress=True)
-        self.state = State.CHANGING
-        return Effects([self._next_change(self.version)])
-
-    def _next_change(self, version: Version) -> Iterable[bytes]:
-        # In pieces too they are in an order in which no row comes before a group that it names.
-        todo = steps({key: self.off[key] for key in self._due}, self.wanted)[: self._most]
-        change = Change(todo, self._next_xid(), self._bundles, self._revision, self.serial)
-        self._xid += change.xids
-        self._change = change
-        self.messages_sent += len(change.steps)
-        self.changes_sent += 1
-        if self._looking is not None:
-            self._looking.touched.update(key for _, key, _ in todo)
-        return change.encoded(version, self.changes_sent & 0x7FFFFFFF)
-
-    def _on_bundle(self, message: bytes) -> Effects:
-        if replies.header(message).kind == MessageType.EXPERIMENTER:
-            updates = [*monitor_updates(message)]
-            if updates:
-                return self._on_updates(iter(updates))
-        reply = replies.bundle_reply(message)
-        change = self._change
-        if change is not None and reply and reply.xid == change.commit_xid and reply.step is BundleStep.COMMIT_REPLY:
-            self._did(change)
-        return Effects()
-
-    def _did(self, change: Change) -> None:
-        """The switch has done a change, but for the steps that it refused."""
-        change.committed = True
-        for kind, key, value in change.done():
-            self.standing.found(key, value if kind not in (Kind.ROW_DELETE, Kind.GROUP_DELETE) else None)
-
-    def _on_error(self, message: bytes) -> Effects:
-        error = replies.error(message)
-        reason = f"{error.kind_name} {error.code_name}"
-        if error.xid == self._probe_xid:
-            self._bundles = False
-        for reading in (self._reading, self._looking):
-            if reading is not None and error.xid in (reading.groups_xid, reading.rows_xid):
-                return self._not_read(reading, reason)
-        if self._change is not None:
-            self._change.error(error.xid, reason)
-        return Effects()
-
-    def _on_barrier(self, message: bytes) -> Effects:
-        change = self._change
-        if change is None or replies.barrier_reply(message) != change.barrier_xid:
-            return Effects()
-        self._change = None
-        if not change.bundled:
-            self._did(change)
-        self._take_apart(change)
-        if self.off:
-            for _, key, _ in change.steps:
-                self._consider(key)
-        else:
-            for bookkeeping in (self._due, self._since, self._later, self.rejected):
-                bookkeeping.clear()
-        if change.committed:
-            self._acknowledge(change.revision)
-            if self._most is None:
-                self.done = max(self.done, change.serial)
-        if change.replaces_a_group() and change.committed:
-            # What is there now is not what follows from what was sent: with a group go the rows that named it.
-            self.state = State.READING
-            effects = self.read()
-            effects.progress = True
+        if self.version is None or self._changing.change is not None or not self.is_answering:
             return effects
-        effects = self._go_on()
+        if self._agenda.due:
+            self.state = State.CHANGING
+            change = self._changing.next(self._questions, self._revision, self.serial)
+            self.messages_sent += len(change.steps)
+            self.changes_sent += 1
+            effects.send.append(change.encoded(self.version, self.changes_sent & 0x7FFFFFFF))
+            return effects
+        self.state = State.CHANGING if self._agenda.has_later else State.IN_STEP
+        self.done = self.serial
+        if not self.rejected:
+            self._patience = self._waited = 0
+        self._acknowledge(self.serial, self._revision)
         effects.progress = True
         return effects
 
-    def _take_apart(self, change: Change) -> None:
-        """Find out what is refused: what the switch named, and where it named nothing, by halves."""
-        for index, reason in change.refused.items():
-            step = change.steps[index]
-            self.rejected[step[1]] = Refusal(step, reason, self._since.get(step[1], change.revision))
-        if change.committed and not change.refused:
-            self._failures = 0
-            self._most = None if self._most is None or len(self._due) <= self._most else 2 * self._most
-            return
-        self._failures += 1
-        if not change.refused and len(change.steps) == 1:
-            reason = change.failed or "it was not done, and no reason was given"
-            self.rejected[change.steps[0][1]] = Refusal(change.steps[0], reason, change.revision)
-        elif not change.committed and (not change.refused or self._failures >= ROUNDS):
-            self._most = max(1, len(change.steps) // 2)
+    def _on_experimenter(self, message: bytes) -> Effects:
+        """In 1.3 bundles, and the pauses of the flow monitor, are experimenters' messages."""
+        updates = [*monitor_updates(message)]
+        return self._on_updates(updates) if updates else self._on_bundle(message)
 
-    def _acknowledge(self, revision: int) -> None:
-        """The switch has what was wanted at a revision, but for what is still off."""
-        outstanding = {self._since.get(key, self._revision) for key in self.off}
-        if not any(other <= revision for other in outstanding):
+    def _on_bundle(self, message: bytes) -> Effects:
+        if self._changing.replied(replies.bundle_reply(message)):
+            self._watch.changed()
+        return Effects()
+
+    def _on_barrier(self, message: bytes) -> Effects:
+        change = self._changing.answered(replies.barrier_reply(message))
+        if change is None:
+            return Effects()
+        effects = Effects(progress=True)
+        if not change.bundled:
+            self._watch.changed()
+        if not change.committed:
+            return self._go_on(effects)
+        if change.failed is not None:
+            # A bundle whose beginning the switch has lost, because it came too slowly, is committed without it.
+            self.state, self._reading = State.READING, None
+            effects.send += self.read().send
+            return effects
+        self.done = max(self.done, change.serial)
+        self._acknowledge(change.serial, change.revision)
+        return self._go_on(effects)
+
+    def _acknowledge(self, serial: int, revision: int) -> None:
+        """The switch has what was wanted up to a serial, the last of which is of a revision, but for what is off."""
+        but = self._agenda.needed_by()
+        if not any(other <= serial for other in but):
             self._held = max(self._held, revision)
         if self.admitted:
-            self.unacknowledged.acknowledge(revision, outstanding)
-
-    # --- bits -------------------------------------------------------------------------------------------------------
-
-    def _speaks(self) -> Version:
-        if self.version is None:
-            raise RuntimeError(f"switch {self.name} is away")
-        return self.version
-
-    def _next_xid(self) -> int:
-        self._xid = self._xid % 0x3FFFFFFF + 1
-        # The framework numbers its own messages from anywhere; ours have the top bit, and theirs are never asked for.
-        return self._xid | 0x80000000
+            self.unacknowledged.acknowledge(serial, but, self._connected_at)

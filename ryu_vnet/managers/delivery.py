@@ -1,8 +1,8 @@
 """Handing contents out to switches: who may be read now, in which phase a change is, and how far all that has got.
 
-A change that takes something away from one switch, or turns traffic another way, while it adds to another comes in
-phases: first what receives is added everywhere and acknowledged, then what sends is changed, then what nobody needs
-any more is removed. A change that only adds, or only removes, is sent at once.
+A change that turns traffic another way (a row becomes another) while other switches change as well comes in phases:
+first what receives is added everywhere and acknowledged, then what sends is changed, then what nobody needs any more
+is removed. A change that only adds, or only removes, is sent at once.
 
 A switch that connects is read, compared and brought into step when it is its turn, so that a thousand of them that
 come at once need no memory for a thousand dumps. No switch waits for another that is slow: after a while that one's
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..fabric.declared import Fabric
 from ..fabric.observed import PortState
@@ -28,18 +28,19 @@ TURN_SECONDS = 2.0
 PHASE_SECONDS = 1.0
 """How long a phase may last for the others when a switch does not answer."""
 LAST_PHASE = 3
-MOST_AWAITING = 1000
-"""So many revisions may be unacknowledged before those are looked for that nobody waits for any more."""
 
 
 @dataclass(slots=True)
 class _Rollout:
-    """A change in phases: its switches, what each must have acknowledged for the next phase, and since when."""
+    """A change in phases: its switches, up to which serial those that are waited for must have acknowledged, and since
+    when the phase is under way."""
 
     phase: int
     names: list[str]
     waiting: dict[str, int]
     since: float
+    late: set[str] = field(default_factory=set)
+    """Switches that did not answer in time, and are waited for no more."""
 
 
 class Delivery:
@@ -63,11 +64,18 @@ class Delivery:
         self._turns: dict[str, float] = {}
         self._queue: deque[str] = deque()
         self._rollouts: dict[int, _Rollout] = {}
+        self._handed_out = 0
+        """Changes so far, which is what rollouts are numbered by."""
 
     @property
     def queued(self) -> int:
         """How many connected switches wait for their turn to be read."""
         return len(self._queue)
+
+    @property
+    def is_catching_up(self) -> bool:
+        """Whether switches that have connected are still being read and brought into step."""
+        return bool(self._queue or self._turns)
 
     # --- contents ---------------------------------------------------------------------------------------------------
 
@@ -80,9 +88,10 @@ class Delivery:
             if switch is None or switch.number != manager.number:
                 self.effect(name, manager.leave())
                 del self.switches[name]
+                self._turns.pop(name, None)
                 self._behind.discard(name)
                 for revision in [r for r, (names, _) in self._awaiting.items() if name in names]:
-                    self._acknowledged(revision, name)
+                    self._waits_no_more(revision, name)
         for name, switch in sorted(fabric.switches.items()):
             present = self.switches.get(name)
             if present is None:
@@ -99,54 +108,55 @@ class Delivery:
 
         It is needed for `revision`, and for those `carried`.
         """
-        rollout = self._new_rollout(before, revision)
+        number, names = self._handed_out, set(self._in_phases(before))
+        self._handed_out += 1
+        effects: dict[str, Effects] = {}
         for name in sorted(before):
-            manager = self.switches[name]
             for needed in (*carried, revision):
-                manager.unacknowledged.add(needed)
                 self._awaiting.setdefault(needed, (set(), self._clock()))[0].add(name)
-            phased = rollout is not None and name in rollout.waiting
-            effects = manager.want(before[name], revision, revision if phased else None)
-            if rollout is not None and phased:
-                rollout.waiting[name] = manager.serial
-            self.effect(name, effects)
-        if rollout is not None:
-            self._advance(revision)
+            rollout = number if name in names else None
+            effects[name] = self.switches[name].want(before[name], revision, rollout, carried)
+        if names:
+            waiting = {name: self.switches[name].serial for name in sorted(names)}
+            self._rollouts[number] = _Rollout(1, sorted(names), waiting, self._clock())
+        # Whoever is called by these finds all switches wanting the same.
+        for name, effect in effects.items():
+            self.effect(name, effect)
+        # This one may have nothing to wait for; others may have waited for a switch that is no longer there.
+        for each in [*self._rollouts]:
+            self._advance(each)
 
-    def _new_rollout(self, before: Mapping[str, Before], revision: int) -> _Rollout | None:
-        """A rollout, where a change needs phases: a row becomes another while other switches change as well."""
-        if len(before) < 2 or not any(self._turns_traffic(name, changed) for name, changed in before.items()):
-            return None
-        names = [name for name in sorted(before) if self.switches[name].is_answering]
-        # None of them can have acknowledged what it has not been told: see `hand_out`.
-        rollout = _Rollout(1, names, dict.fromkeys(names, 1 << 62), self._clock())
-        self._rollouts[revision] = rollout
-        return rollout
+    def _in_phases(self, before: Mapping[str, Before]) -> list[str]:
+        """The switches that a change has to come to in phases; one that is not in step yet gets all at once."""
+        if not any(self._turns_traffic(name, changed) for name, changed in before.items()):
+            return []
+        names = [name for name in before if self.switches[name].is_answering]
+        return names if len(names) > 1 else []
 
     def _turns_traffic(self, name: str, changed: Before) -> bool:
         rows = self.switches[name].wanted.rows
         return any(value is not None and isinstance(key, bytes) and key in rows for key, value in changed.items())
 
     def _advance(self, number: int, *, force: bool = False) -> None:
-        """Let a rollout go on as far as it can."""
-        rollout = self._rollouts.get(number)
-        while rollout is not None:
-            for name, serial in [*rollout.waiting.items()]:
-                manager = self.switches.get(name)
-                if manager is None or not manager.is_answering or manager.done >= serial:
-                    del rollout.waiting[name]
+        """Let a rollout go on as far as it can. `force`: nobody is waited for any more who does not answer in time."""
+        while (rollout := self._rollouts.get(number)) is not None:
+            managers = {name: self.switches[name] for name in rollout.names if name in self.switches}
+            rollout.waiting = {
+                name: serial
+                for name, serial in rollout.waiting.items()
+                if name in managers and managers[name].is_answering and managers[name].done < serial
+            }
             if rollout.waiting and not force:
                 return
-            rollout.phase, rollout.since, force = rollout.phase + 1, self._clock(), False
-            if rollout.phase > LAST_PHASE:
-                self._rollouts.pop(number, None)
+            rollout.late |= rollout.waiting.keys()
+            if rollout.phase == LAST_PHASE:
+                del self._rollouts[number]
                 return
-            for name in rollout.names:
-                if name in self.switches:
-                    rollout.waiting[name] = self.switches[name].serial + 1
-            for name in rollout.names:
-                if name in self.switches:
-                    self.effect(name, self.switches[name].release(number, rollout.phase))
+            force, rollout.phase, rollout.since = False, rollout.phase + 1, self._clock()
+            effects = {name: manager.release(number, rollout.phase) for name, manager in managers.items()}
+            rollout.waiting = {name: manager.serial for name, manager in managers.items() if name not in rollout.late}
+            for name, effect in effects.items():
+                self.effect(name, effect)
 
     # --- events -----------------------------------------------------------------------------------------------------
 
@@ -172,7 +182,7 @@ class Delivery:
         manager = self.switches.get(name)
         if manager is not None:
             for revision in manager.unacknowledged.drain():
-                self._acknowledged(revision, name)
+                self._waits_no_more(revision, name, is_realised=revision not in manager.unacknowledged)
             (self._behind.add if manager.unacknowledged.floor >= 0 else self._behind.discard)(name)
             if name in self._turns and manager.state not in (State.READING, State.CHANGING):
                 del self._turns[name]
@@ -185,30 +195,23 @@ class Delivery:
                     self._advance(number)
             self.on_progress(name)
 
-    def _acknowledged(self, revision: int, name: str) -> None:
-        waiting = self._awaiting.get(revision)
-        if waiting is not None:
-            waiting[0].discard(name)
-            if not waiting[0]:
-                del self._awaiting[revision]
-                self.on_realised(revision, self._clock() - waiting[1])
+    def _waits_no_more(self, revision: int, name: str, *, is_realised: bool = True) -> None:
+        """A revision needs a switch no more, or (not `is_realised`) it is not remembered whether it does."""
+        names, since = self._awaiting.get(revision, (set(), 0.0))
+        names.discard(name)
+        if revision in self._awaiting and not names:
+            del self._awaiting[revision]
+            if is_realised:
+                self.on_realised(revision, self._clock() - since)
 
     def tick(self) -> None:
         """To be called about once a second: nobody waits for a slow switch for ever."""
         now = self._clock()
-        if len(self._awaiting) > MOST_AWAITING:
-            self._prune()
         self._turns = {name: since for name, since in self._turns.items() if now - since < TURN_SECONDS}
         self._next_turns()
         for number, rollout in [*self._rollouts.items()]:
             if now - rollout.since >= PHASE_SECONDS:
                 self._advance(number, force=True)
-
-    def _prune(self) -> None:
-        """Forget who was waited for and counts as unknown since: away for so long that its list was cut."""
-        for revision, (names, _) in [*self._awaiting.items()]:
-            for name in [name for name in names if revision not in self.switches[name].unacknowledged]:
-                self._acknowledged(revision, name)
 
     # --- how far it has got -----------------------------------------------------------------------------------------
 
@@ -225,6 +228,6 @@ class Delivery:
             manager.unacknowledged.forget_up_to(revision)
             self._behind.add(name)
 
-    def holders(self, names: Iterable[str], revision: int) -> list[str]:
-        """Those of the switches that have not been known to hold what was wanted at a revision, in their order."""
-        return [name for name in names if name in self.switches and not self.switches[name].holds(revision)]
+    def out_of_step(self) -> list[str]:
+        """The switches that are not known to hold exactly what they are to hold, by name."""
+        return [name for name, manager in sorted(self.switches.items()) if not manager.in_step]

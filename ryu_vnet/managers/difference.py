@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -50,27 +51,42 @@ def difference(old: Contents, new: Contents) -> Before:
     return found
 
 
+GROUP_ACTION = struct.Struct("!HHI")
+"""An action that hands the frame to a group: type 22, length 8, the group's number (OpenFlow 1.3.5, 7.2.5)."""
+
+
+def names_group(value: bytes, number: int) -> bool:
+    """Whether a row with this value may hand frames to a group. Where other bytes happen to be the same, it says so
+    too: whoever asks must do no harm to such a row."""
+    return GROUP_ACTION.pack(22, 8, number) in value
+
+
 def steps(off: Before, wanted: Contents) -> list[Step]:
     """What to send so that what stands under these keys becomes what is wanted there, in an order in which one
-    bundle can have it."""
-    found: list[Step] = []
+    bundle can have it.
+
+    A group of another type than is wanted is replaced: modifying it may be refused. With it go the rows that name it;
+    so these are added again, although they are as they should be.
+    """
+    rows, groups = wanted.rows, wanted.groups
     replaced: list[Step] = []
+    by_kind: dict[Kind, list[Step]] = {kind: [] for kind in sorted(Kind)}
+    add, delete = by_kind[Kind.ROW_ADD].append, by_kind[Kind.ROW_DELETE].append
+    row_add, row_delete = Kind.ROW_ADD, Kind.ROW_DELETE
     for key, present in off.items():
-        value = wanted.get(key)
         if isinstance(key, bytes):
-            found.append((Kind.ROW_ADD, key, value) if value is not None else (Kind.ROW_DELETE, key, b""))
-        elif value is None:
-            found.append((Kind.GROUP_DELETE, key, b""))
-        elif present is None:
-            found.append((Kind.GROUP_ADD, key, value))
-        elif present[:2] != value[:2]:
-            # A foreign group of another type: modifying it may be refused, replacing it may not.
+            value = rows.get(key)
+            if value is not None:
+                add((row_add, key, value))
+            else:
+                delete((row_delete, key, b""))
+            continue
+        value = groups.get(key)
+        if value is not None and present is not None and present[:2] != value[:2]:
             replaced += [(Kind.GROUP_DELETE, key, b""), (Kind.GROUP_ADD, key, value)]
+            named = (row for row, has in rows.items() if row not in off and names_group(has, key))
+            by_kind[Kind.ROW_ADD] += [(Kind.ROW_ADD, row, rows[row]) for row in named]
         else:
-            found.append((Kind.GROUP_MODIFY, key, value))
-    found.sort(key=_kind)
-    return replaced + found
-
-
-def _kind(step: Step) -> Kind:
-    return step[0]
+            kind = Kind.GROUP_DELETE if value is None else Kind.GROUP_ADD if present is None else Kind.GROUP_MODIFY
+            by_kind[kind].append((kind, key, value or b""))
+    return [*replaced, *(step for of_kind in by_kind.values() for step in of_kind)]

@@ -1,20 +1,38 @@
-"""Units of the compiler as the bytes that switches are sent; those of interfaces by stamps, which are most."""
+"""Units of the compiler as the bytes that switches are sent; those of interfaces and networks by stamps, which are
+most."""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import TypeAlias
 
-from ..compiler.compilation import Compilation, Kind, Local, Unit
+from ..compiler.facts import Facts, Local
+from ..compiler.fields import VLAN_PRESENT
 from ..compiler.interface import address_row, local_rows
+from ..compiler.network import (
+    Carried,
+    FanOut,
+    fanout_group,
+    fanout_groups,
+    network_rows,
+    place_row,
+    wire_fanouts,
+    wire_groups,
+)
 from ..compiler.pipeline import Toward, adjacency
 from ..compiler.rows import Group
-from ..model.names import Prefix, link_local, link_local_bytes
+from ..compiler.units import Kind, Unit
+from ..model.names import Prefix, link_local, link_local_bytes, placed_mac
 from ..model.values import Interface, Network
 from ..openflow.rows import encode_group, encode_row
-from ..openflow.stamp import Encoded, Stamp, learn
+from ..openflow.stamp import Buckets, Encoded, Stamp, learn, learn_buckets
 from .difference import Key
+
+Rows: TypeAlias = dict[Key, bytes]
+"""Rows and groups of one unit on one switch."""
 
 _SHAPES = 1000
 """Stamps kept at most: interfaces with other numbers of addresses and other prefix lengths need one each."""
@@ -24,57 +42,117 @@ _SAMPLES = 4
 class Encoder:
     """Makes units into bytes. Keeps what it has learned."""
 
-    def __init__(self, compilation: Compilation) -> None:
-        self._compilation = compilation
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
         self._stamps: dict[object, Stamp | None] = {}
         self._address_stamp = _learn_address_stamp()
+        self._place_stamp = _learn_place_stamp()
+        self._buckets = _learn_buckets()
 
-    def encode(self, unit: Unit) -> dict[str, list[tuple[Key, bytes]]]:
-        """The rows and groups of a unit as they are now, by switch, as keys and values."""
-        if unit.kind is Kind.LOCAL:
-            local = self._compilation.local(unit)
-            return {local.switch: [*self._local(local)]} if local is not None else {}
+    def encode(self, unit: Unit) -> dict[str, Rows]:
+        """The rows and groups of a unit as they are now, by switch.
+
+        Raises ValueError where a unit has two rows for one key, WireError where something does not fit OpenFlow.
+        """
+        kind, facts = unit.kind, self._facts
+        if kind is Kind.LOCAL:
+            local = facts.local(unit)
+            return {local.switch: self._local(local)} if local is not None else {}
+        if kind is Kind.ADDRESS:
+            return {
+                switch: self._address(interface, network, toward)
+                for switch, interface, network, toward in facts.addresses(unit)
+            }
+        if kind is Kind.NETWORK:
+            here = facts.carried(unit)
+            return {unit.switch: self._network(here)} if here is not None else {}
+        if kind is Kind.CHUNK:
+            fanout = facts.chunk(unit)
+            return {unit.switch: {fanout.group: self._fanout(fanout)}} if fanout is not None else {}
         found: dict[str, list[tuple[Key, bytes]]] = {}
-        if unit.kind is Kind.ADDRESS:
-            for switch, interface, network, toward in self._compilation.addresses(unit):
-                found[switch] = [*self._address(interface, network, toward)]
-            return found
-        for switch, part in self._compilation.parts(unit):
+        for switch, part in facts.parts(unit):
             encoded = (part.number, encode_group(part)) if isinstance(part, Group) else encode_row(part)
             found.setdefault(switch, []).append(encoded)
-        return found
+        return {switch: _by_key(pairs) for switch, pairs in found.items()}
 
-    def _local(self, local: Local) -> Encoded:
+    def _local(self, local: Local) -> Rows:
+        ips = local.interface.ips
         tagged = local.network.tagged if local.network is not None else None
-        lengths = tuple((prefix.version, prefix.prefixlen) for prefix in local.interface.ips)
-        has_six = any(version == 6 for version, _ in lengths)
-        shape = (tagged, lengths, has_six and link_local(local.interface.mac) in local.interface.ips)
+        lengths = tuple([(prefix.version, prefix.prefixlen) for prefix in ips])
+        has_own = (6, 128) in lengths and link_local(local.interface.mac) in ips
+        shape = tagged, lengths, has_own
         if shape not in self._stamps and len(self._stamps) < _SHAPES:
             self._stamps[shape] = _learn_local_stamp(local)
         stamp = self._stamps.get(shape)
-        return stamp(_local_slots(local)) if stamp is not None else _encode_local(local)
+        return _by_key(_encode_local(local)) if stamp is None else _stamped(stamp, _local_slots(local))
 
-    def _address(self, interface: Interface, network: Network, toward: int) -> Encoded:
+    def _address(self, interface: Interface, network: Network, toward: int) -> Rows:
         if self._address_stamp is None:
-            return [encode_row(address_row(interface, network, toward))]
-        return self._address_stamp(_address_slots(interface, network, toward))
+            return _by_key([encode_row(address_row(interface, network, toward))])
+        return _stamped(self._address_stamp, _address_slots(interface, network, toward))
+
+    def _network(self, here: Carried) -> Rows:
+        # The first group of wires has the network's number, other groups have not.
+        groups = wire_groups(here), len(here.chunks)
+        shape = here.comes_tagged, here.comes_labelled, groups, here.elsewhere > 0, here.is_leaf
+        if shape not in self._stamps and len(self._stamps) < _SHAPES:
+            self._stamps[shape] = _learn_network_stamp(here)
+        stamp = self._stamps.get(shape)
+        rows = _by_key(_encode_network(here)) if stamp is None else _stamped(stamp, _network_slots(here))
+        for place in here.places:
+            rows.update(self._place(here.number, *place))
+        for fanout in wire_fanouts(here):
+            rows[fanout.group] = self._fanout(fanout)
+        return rows
+
+    def _place(self, network: int, prefix: int, toward: int) -> Rows:
+        if self._place_stamp is None:
+            return _by_key([encode_row(place_row(network, prefix, toward))])
+        return _stamped(self._place_stamp, _place_slots(network, prefix, toward))
+
+    def _fanout(self, fanout: FanOut) -> bytes:
+        if self._buckets is None:
+            return encode_group(fanout_group(fanout))
+        return self._buckets([toward.to_bytes(4, "big") for toward in fanout.targets])
+
+
+def _stamped(stamp: Stamp, slots: list[bytes]) -> Rows:
+    keys, values = stamp(slots)
+    rows: Rows = dict(zip(keys, values, strict=True))
+    return rows if len(rows) == len(keys) else _by_key(zip(keys, values, strict=True))
+
+
+def _by_key(pairs: Iterable[tuple[Key, bytes]]) -> Rows:
+    rows: Rows = {}
+    for key, value in pairs:
+        if rows.setdefault(key, value) != value:
+            raise ValueError(f"two rows for one key: {key!r} has {rows[key].hex()} and {value.hex()}")
+    return rows
 
 
 def _encode_local(local: Local) -> Encoded:
     return [encode_row(row) for row in local_rows(local.interface, local.port, local.network, local.tag)]
 
 
+def _encode_network(here: Carried) -> Encoded:
+    return [encode_row(row) for row in network_rows(here)]
+
+
+# --- the numbers that rows differ in ----------------------------------------------------------------------------------
+
+
 def _local_slots(local: Local) -> list[bytes]:
     interface, network = local.interface, local.network
+    mac, number = interface.mac, interface.number
     return [
-        interface.mac.to_bytes(6, "big"),
+        mac.to_bytes(6, "big"),
         local.port.to_bytes(4, "big"),
-        interface.number.to_bytes(4, "big"),
-        adjacency(Toward.INTERFACE, interface.number).to_bytes(4, "big"),
+        number.to_bytes(4, "big"),
+        adjacency(Toward.INTERFACE, number).to_bytes(4, "big"),
         network.number.to_bytes(4, "big") if network is not None else b"",
         local.tag.to_bytes(4, "big") if network is not None else b"",
-        link_local_bytes(interface.mac),
-        *(prefix.network_address.packed for prefix in interface.ips),
+        link_local_bytes(mac),
+        *[prefix.network_address.packed for prefix in interface.ips],
     ]
 
 
@@ -87,7 +165,21 @@ def _address_slots(interface: Interface, network: Network, toward: int) -> list[
     ]
 
 
-# --- samples: interfaces with numbers that occur nowhere else ---------------------------------------------------------
+def _network_slots(here: Carried) -> list[bytes]:
+    return [
+        here.number.to_bytes(4, "big"),
+        here.tag.to_bytes(4, "big"),
+        (VLAN_PRESENT | here.tag).to_bytes(2, "big"),
+        here.elsewhere.to_bytes(4, "big"),
+        *[group.to_bytes(4, "big") for group in fanout_groups(here)],
+    ]
+
+
+def _place_slots(network: int, prefix: int, toward: int) -> list[bytes]:
+    return [network.to_bytes(4, "big"), prefix.to_bytes(6, "big"), toward.to_bytes(4, "big")]
+
+
+# --- samples: with numbers that occur nowhere else --------------------------------------------------------------------
 
 
 def _learn_local_stamp(local: Local) -> Stamp | None:
@@ -99,7 +191,7 @@ def _learn_local_stamp(local: Local) -> Stamp | None:
     fixed = [index for index, numbers in enumerate(zip(*slots, strict=True)) if len({*numbers}) == 1]
     if any(slots[0][index] and any(slots[0][index]) for index in fixed):
         return None
-    return learn(slots, lambda index: _encode_local(samples[index]))
+    return learn(slots, [_encode_local(sample) for sample in samples])
 
 
 def _local_sample(local: Local, chance: random.Random) -> Local:
@@ -126,8 +218,37 @@ def _learn_address_stamp() -> Stamp | None:
         interface = Interface("", chance.randrange(1 << 24, 1 << 28), chance.randrange(1 << 40) | 0x0200_0000_0000)
         network = Network("", "", chance.randrange(1 << 16, 1 << 20))
         samples.append((interface, network, chance.randrange(1 << 28, 1 << 32)))
+    rows = [[encode_row(address_row(*sample))] for sample in samples]
+    return learn([_address_slots(*sample) for sample in samples], rows)
 
-    def encode(index: int) -> Encoded:
-        return [encode_row(address_row(*samples[index]))]
 
-    return learn([_address_slots(*sample) for sample in samples], encode)
+def _learn_network_stamp(here: Carried) -> Stamp | None:
+    """A stamp for all networks on a switch that differ from this one in numbers only, or None where there is none."""
+    chance = random.Random(0)
+    samples = [
+        here._replace(
+            number=chance.randrange(1 << 16, 1 << 20),
+            tag=chance.randrange(256, 4095),
+            chunks=tuple(chance.randrange(256, 2048) for _ in here.chunks),
+            elsewhere=chance.randrange(1 << 28, 1 << 32) if here.elsewhere else 0,
+        )
+        for _ in range(_SAMPLES)
+    ]
+    return learn([_network_slots(sample) for sample in samples], [_encode_network(sample) for sample in samples])
+
+
+def _learn_place_stamp() -> Stamp | None:
+    chance = random.Random(0)
+    samples = [
+        (chance.randrange(1 << 16, 1 << 20), placed_mac(chance.randrange(256, 4096)) or 0, chance.getrandbits(32))
+        for _ in range(_SAMPLES)
+    ]
+    rows = [[encode_row(place_row(*sample))] for sample in samples]
+    return learn([_place_slots(*sample) for sample in samples], rows)
+
+
+def _learn_buckets() -> Buckets | None:
+    chance = random.Random(0)
+    samples = [tuple(chance.randrange(1 << 28, 1 << 32) for _ in range(count)) for count in range(_SAMPLES)]
+    numbers = [[toward.to_bytes(4, "big") for toward in targets] for targets in samples]
+    return learn_buckets(numbers, [encode_group(fanout_group(FanOut(1, 1, targets))) for targets in samples])

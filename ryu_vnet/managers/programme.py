@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import TypeAlias
+from collections.abc import Collection, Iterator, Mapping
 
-from ..compiler.compilation import Compilation, Unit
+from ..compiler.compilation import Changes, Compilation
 from ..compiler.pipeline import FIRST_PORT_GROUP, NETWORK_BITS
 from ..compiler.rows import Origin, Subject, SwitchTable
 from ..compiler.tables import everything
+from ..compiler.units import Kind, Unit
 from ..fabric.declared import Fabric
 from ..fabric.observed import Topology
 from ..model.state import Model
-from ..model.values import Value
 from ..openflow.rows import decode_group, decode_row
 from .difference import Before, Contents, Key
-from .encoding import Encoder
+from .encoding import Encoder, Rows
 
-Changes: TypeAlias = Iterable[tuple[Value | None, Value | None]]
-"""Changed values: old and new, None for none."""
+_ROWS_ONLY = (Kind.LOCAL, Kind.ADDRESS)
+"""Kinds of units that have no groups."""
 
 
 class Programme:
@@ -51,10 +50,10 @@ class Programme:
         Raises what cannot be compiled or encoded raises; then the programme is of no use any more: make a new one.
         """
         stale = self.compilation.update(changes, topology, switches)
-        before: dict[str, Before] = {}
         for name in topology.fabric.switches.keys() - self.contents.keys():
             self.contents[name] = Contents()
-        fresh = {unit: self._encode(unit) for unit in stale}
+        fresh = {unit: self._encoder.encode(unit) for unit in stale}
+        before: dict[str, Before] = {}
         # All that goes, before anything comes: a key may pass from one unit to another.
         for unit, by_switch in fresh.items():
             self._remove(unit, by_switch, before)
@@ -76,44 +75,38 @@ class Programme:
             return {}
         return {key: value for key, value in touched.items() if contents.get(key) != value}
 
-    def _encode(self, unit: Unit) -> dict[str, dict[Key, bytes]]:
-        found = {}
-        for name, encoded in self._encoder.encode(unit).items():
-            rows = found[name] = dict(encoded)
-            if len(rows) < len(encoded) and any(rows[key] != value for key, value in encoded):
-                raise ValueError(f"{unit} has two rows for one key on switch {name}")
-        return found
-
     def _put_first(self, unit: Unit) -> None:
         """Let a unit contribute for the first time; who knows what stood there before does not matter."""
-        encoded = self._encoder.encode(unit)
-        for name, parts in encoded.items():
+        by_switch = self._encoder.encode(unit)
+        for name, rows in by_switch.items():
             contents = self.contents[name]
-            size = len(contents)
-            for key, value in parts:
-                if isinstance(key, bytes):
-                    contents.rows[key] = value
-                else:
-                    contents.groups[key] = value
-            if len(contents) != size + len(parts) and len(contents) != size + len({key for key, _ in parts}):
+            if unit.kind in _ROWS_ONLY:
+                wanted = len(contents.rows) + len(rows)
+                contents.rows.update(rows)  # type: ignore[arg-type]
+                is_alone = len(contents.rows) == wanted
+            else:
+                is_alone = all(contents.get(key) is None for key in rows)
+                for key, value in rows.items():
+                    contents.put(key, value)
+            if not is_alone:
                 raise ValueError(f"{unit} claims what is another's on switch {name}")
-        if encoded:
-            self._given[unit] = tuple((name, tuple([key for key, _ in parts])) for name, parts in encoded.items())
+        if by_switch:
+            self._given[unit] = tuple([(name, tuple(rows)) for name, rows in by_switch.items()])
 
-    def _remove(self, unit: Unit, by_switch: Mapping[str, Mapping[Key, bytes]], before: dict[str, Before]) -> None:
+    def _remove(self, unit: Unit, by_switch: Mapping[str, Rows], before: dict[str, Before]) -> None:
         """Remove what a unit contributed and contributes no more."""
         for name, keys in self._given.get(unit, ()):
             rows, contents = by_switch.get(name, {}), self.contents[name]
-            touched = before.setdefault(name, {})
-            for key in keys:
-                if key not in rows:
-                    touched.setdefault(key, contents.get(key))
+            gone = [key for key in keys if key not in rows]
+            if gone:
+                touched = before.setdefault(name, {})
+                for key in gone:
+                    touched[key] = contents.get(key)
                     contents.put(key, None)
 
-    def _put(self, unit: Unit, by_switch: Mapping[str, Mapping[Key, bytes]], before: dict[str, Before]) -> None:
+    def _put(self, unit: Unit, by_switch: Mapping[str, Rows], before: dict[str, Before]) -> None:
         """Let a unit contribute this, in place of what it did."""
-        given = self._given.pop(unit, ())
-        own = {name: set(keys) for name, keys in given}
+        own = dict(self._given.pop(unit, ()))
         for name, rows in by_switch.items():
             contents, mine = self.contents[name], own.get(name, ())
             touched = before.setdefault(name, {})
@@ -125,16 +118,23 @@ class Programme:
                     touched.setdefault(key, present)
                     contents.put(key, value)
         if by_switch:
-            self._given[unit] = tuple((name, tuple(rows)) for name, rows in by_switch.items())
+            self._given[unit] = tuple([(name, tuple(rows)) for name, rows in by_switch.items()])
 
 
 class Tables(Mapping[str, SwitchTable]):
-    """The contents of all switches as values, for people, simulator and proof: each is decoded when it is asked for."""
+    """The contents of all switches as values, for people, simulator and proof: each is decoded when it is first asked
+    for, and then stays as it was."""
 
     def __init__(self, programme: Programme) -> None:
         self._programme = programme
+        self._decoded: dict[str, SwitchTable] = {}
 
     def __getitem__(self, name: str) -> SwitchTable:
+        if name not in self._decoded:
+            self._decoded[name] = self._decode(name)
+        return self._decoded[name]
+
+    def _decode(self, name: str) -> SwitchTable:
         contents = self._programme.contents[name]
         number = self._programme.topology.fabric.switches[name].number
         table = SwitchTable()

@@ -17,17 +17,22 @@ def settle(work: Work, model: Model, fabric: Fabric, presences: Mapping[str, Pre
 
     A network has a tag in each segment that has trunks and where a member of it runs. Raises Exhausted.
     """
-    draft, segments = work.draft, {*work.fabric.segments, *fabric.segments}
+    draft = work.draft
+    moved = _moved(draft, model, fabric)
     for key in [*draft.changes]:
         old = model.get(key)
-        if isinstance(old, Network) and draft.network(old.ref) is None:
-            work.allocator.settle_tags(old, set(), segments)
+        if isinstance(old, Network):
+            new = draft.network(old.ref)
+            if new is None or new.number != old.number:
+                segments = [*presences[old.ref].extent.switches]
+                work.allocator.settle_tags(old, set(), segments)
+                moved.setdefault(old.ref, Counter()).update(dict.fromkeys(segments, 0))
     if work.fabric != fabric:
+        segments = [*{*work.fabric.segments, *fabric.segments}]
         for network in sorted(draft.networks(), key=_number):
-            needed = {home.segment for member in draft.members(network.ref) if (home := home_of(member, work.fabric))}
-            work.allocator.settle_tags(network, _with_trunks(needed, work.fabric), segments)
+            homes = {home.segment for member in draft.members(network.ref) if (home := home_of(member, work.fabric))}
+            work.allocator.settle_tags(network, _with_trunks(homes, work.fabric), segments)
         return
-    moved = _moved(draft, model, fabric)
     for network in sorted(filter(None, map(draft.network, moved)), key=_number):
         presence = presences.get(network.ref)
         needed = {segment for segment, by in moved[network.ref].items() if _count(presence, segment) + by > 0}

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 from ..openflow import replies
+from ..openflow.changes import Step
 from .difference import Before, Contents, Key
+
+Counts: TypeAlias = dict[bytes, tuple[int, int]]
+"""Packets and bytes of each row."""
 
 
 class Standing:
@@ -36,6 +41,16 @@ class Standing:
         else:
             self.off[key] = value
 
+    def did(self, steps: Iterable[Step]) -> None:
+        """The switch has done these steps."""
+        rows, groups, off = self.wanted.rows, self.wanted.groups, self.off
+        for _, key, value in steps:
+            wanted = rows.get(key) if isinstance(key, bytes) else groups.get(key)
+            if (wanted or b"") == value:
+                off.pop(key, None)
+            else:
+                off[key] = value or None
+
     def contents(self) -> Contents:
         """All that the switch is known to have."""
         known = Contents({**self.wanted.rows}, {**self.wanted.groups})
@@ -46,42 +61,72 @@ class Standing:
 
 @dataclass(slots=True)
 class Reading:
-    """The dumps of a switch's groups and rows, compared as they arrive.
+    """The dumps of a switch's groups and then of its rows, compared as they arrive.
 
-    What changes meanwhile is `touched`: of it the dump says nothing.
+    A dump shows the switch as it is at one place in the stream of all that it says, and nothing else is said between
+    its parts. So what was said before is in it, and nothing can happen while one is compared.
     """
 
     groups_xid: int
     rows_xid: int
     counting: bool = False
-    touched: set[Key] = field(default_factory=set)
-    seen: set[Key] = field(default_factory=set)
-    different: dict[Key, bytes] = field(default_factory=dict)
-    counts: dict[bytes, tuple[int, int]] = field(default_factory=dict)
+    """Whether counters are wanted as well."""
+    has_groups: bool = False
+    """Whether the groups are known: all parts of their dump have come."""
+    counts: Counts = field(default_factory=dict)
+    _different: Before = field(default_factory=dict)
+    _known: int = 0
+    """How many rows, or groups, have come under keys where there was to be something."""
+    _parts: list[bytes] = field(default_factory=list)
 
     def rows(self, message: bytes, standing: Standing) -> None:
         """Compare the rows of one message. Raises WireError."""
-        wanted, off, see = standing.wanted.rows, standing.off, self.seen.add
+        wanted, off, known = standing.wanted.rows, standing.off, 0
+        self._parts.append(message)
         for key, value, packets, octets in replies.flows(message):
             if self.counting:
                 self.counts[key] = packets, octets
-            see(key)
-            if wanted.get(key) != value or (off and key in off):
+            if wanted.get(key) == value and key not in off:
+                known += 1
+            else:
                 self._compare(key, value, standing)
+        self._known += known
 
     def groups(self, message: bytes, standing: Standing) -> None:
         """Compare the groups of one message. Raises WireError."""
+        self._parts.append(message)
         for number, value in replies.groups(message):
-            self.seen.add(number)
             self._compare(number, value, standing)
 
     def _compare(self, key: Key, value: bytes, standing: Standing) -> None:
-        if standing.installed(key) != value and key not in self.touched:
-            self.different[key] = value
+        installed = standing.installed(key)
+        self._known += installed is not None
+        if installed != value:
+            self._different[key] = value
 
-    def missing(self, standing: Standing) -> Iterable[Key]:
-        """The keys of what the switch was taken to have, and has not, now that all was read."""
-        for keys in (standing.wanted.rows, standing.wanted.groups, [*standing.off]):
-            for key in keys:
-                if key not in self.seen and key not in self.touched and standing.installed(key) is not None:
-                    yield key
+    def end_of_groups(self, standing: Standing) -> Before:
+        """The groups that are not what they were taken to be, with what is there; their last part has come."""
+        self.has_groups = True
+        return self._end(standing.wanted.groups, standing, int, replies.groups)
+
+    def end_of_rows(self, standing: Standing) -> Before:
+        """The rows that are not what they were taken to be, with what is there; their last part has come."""
+        return self._end(standing.wanted.rows, standing, bytes, replies.flows)
+
+    def _end(
+        self,
+        wanted: Mapping[Any, bytes],
+        standing: Standing,
+        kind: type[Key],
+        read: Callable[[bytes], Iterable[tuple[Any, ...]]],
+    ) -> Before:
+        off = {key: value for key, value in standing.off.items() if isinstance(key, kind)}
+        expected = len(wanted) + sum((value is not None) - (key in wanted) for key, value in off.items())
+        found, known, parts = self._different, self._known, self._parts
+        self._different, self._known, self._parts = {}, 0, []
+        if known != expected:
+            # Only now is it worth knowing which have come.
+            seen = {part[0] for message in parts for part in read(message)}
+            found.update((key, None) for key in wanted if key not in seen and key not in off)
+            found.update((key, None) for key, value in off.items() if key not in seen and value is not None)
+        return found

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
-from ..compiler.pipeline import STAGE_BY_TABLE
-from ..fabric.observed import PortState
+from ..compiler.pipeline import FIRST_PORT_GROUP, NETWORK_BITS, STAGE_BY_TABLE
 from ..model.values import LABELS, Network, Place
 from ..openflow.changes import Kind
-from ..openflow.rows import decode_row
+from ..openflow.rows import decode_group, decode_row
 from .bridge import BridgeReport, refusals, warnings
 from .explain import Meanings, Names
 from .system import System
@@ -135,22 +135,48 @@ def pending(system: System, revision: int | None = None) -> list[Pending]:
 
 def switch_statuses(system: System) -> list[SwitchStatus]:
     """How each switch stands, by name."""
-    needed = _needed_ports(system)
-    return [_switch_status(system, name, needed.get(name, {})) for name in sorted(system.switches)]
+    common = _Common(system)
+    return [_switch_status(common, name) for name in sorted(system.switches)]
 
 
 def switch_status(system: System, name: str) -> SwitchStatus:
     """How one switch stands. Raises NotFound."""
     require_switch(system, name)
-    return _switch_status(system, name, _needed_ports(system).get(name, {}))
+    return _switch_status(_Common(system), name)
 
 
-def _switch_status(system: System, name: str, needed: dict[str, str]) -> SwitchStatus:
+class _Common:
+    """What the status of several switches needs of the whole model: gathered once, and only if it is needed."""
+
+    def __init__(self, system: System) -> None:
+        self.system = system
+
+    @cached_property
+    def names(self) -> Names:
+        """Names for the numbers in rows."""
+        return Names(self.system.model, self.system.fabric)
+
+    @cached_property
+    def own_tags(self) -> bool:
+        """Whether some network lets its nodes send tags of their own."""
+        return any(isinstance(value, Network) and value.tagged for value in self.system.model.values())
+
+    @cached_property
+    def missing(self) -> dict[str, list[str]]:
+        """By switch: the ports that running nodes need, and that are not there."""
+        found: dict[str, list[str]] = {}
+        for place in self.system.missing_ports():
+            found.setdefault(place.switch, []).append(place.port)
+        return found
+
+
+def _switch_status(common: _Common, name: str) -> SwitchStatus:
+    system = common.system
     manager, switch = system.switches[name], system.fabric.switches[name]
     report = system.reports.get(name, "not checked: the switch has not connected yet")
     if isinstance(report, BridgeReport):
-        own_tags = any(network.tagged for network in system.model.networks())
-        settings = Settings(None, [*refusals(report)], [*warnings(report, name, system.fabric, own_tags)])
+        found = warnings(report, name, system.fabric, common.own_tags)
+        settings = Settings(None, [*refusals(report)], [*found])
     else:
         settings = Settings(report, [], [])
     return SwitchStatus(
@@ -165,49 +191,52 @@ def _switch_status(system: System, name: str, needed: dict[str, str]) -> SwitchS
         rows=len(manager.wanted.rows),
         groups=len(manager.wanted.groups),
         to_send=to_send(manager),
-        rejected=[*_rejections(system, name)],
+        rejected=[*_rejections(common, name)],
         settings=settings,
-        ports=[*_port_troubles(system.ports.get(name), needed)],
+        ports=[*_port_troubles(common, name)],
     )
 
 
-def _rejections(system: System, name: str) -> Iterator[Rejection]:
-    if not system.switches[name].rejected:
+def _rejections(common: _Common, name: str) -> Iterator[Rejection]:
+    system, manager = common.system, common.system.switches[name]
+    if not manager.rejected:
         return
-    names, table = Names(system.model, system.fabric), system.tables[name]
-    meanings = Meanings(names, name, system.ports.get(name, {}), table.groups)
-    for key, refusal in system.switches[name].rejected.items():
+    groups = {number: decode_group(number, value) for number, value in manager.wanted.groups.items()}
+    meanings = Meanings(common.names, name, system.ports.get(name, {}), groups)
+    for key, refusal in manager.rejected.items():
         kind, _, value = refusal.step
         verb = "removal of " if kind in (Kind.ROW_DELETE, Kind.GROUP_DELETE) else ""
         if isinstance(key, int):
-            known_group = table.groups.get(key)
-            origin = names.origin(known_group.origin) if known_group else f"switch {name}"
-            yield Rejection(f"{verb}group {key:#x}", origin, refusal.reason)
+            what = f"{verb}group {key:#x}"
+            yield Rejection(what, _origin_of_group(common, name, key), refusal.reason)
         elif value:
             row, _ = decode_row(key, value)
             what = f"{STAGE_BY_TABLE[row.table].name}: {meanings.row(row)}"
-            yield Rejection(what, names.origin(row.origin), refusal.reason)
+            yield Rejection(what, common.names.origin(row.origin), refusal.reason)
         else:
             yield Rejection(f"{verb}a row of table {key[0]}", f"switch {name}", refusal.reason)
 
 
-def _needed_ports(system: System) -> dict[str, dict[str, str]]:
-    """For each switch, the ports that links and running nodes need, and who needs each."""
-    needed: dict[str, dict[str, str]] = {}
-    for place, (kind, far) in system.fabric.wires.items():
-        needed.setdefault(place.switch, {})[place.port] = f"the {kind.value} link to {far}"
-    for node in system.model.nodes():
-        for interface in node.interfaces:
-            if node.running and interface.place is not None:
-                ports = needed.setdefault(interface.place.switch, {})
-                ports[interface.place.port] = f"node {node.ref}, interface {interface.name}"
-    return needed
+def _origin_of_group(common: _Common, name: str, number: int) -> str:
+    if number >= FIRST_PORT_GROUP or number not in common.system.switches[name].wanted.groups:
+        return f"switch {name}"
+    return f"network {common.names.network(number & (1 << NETWORK_BITS) - 1)}"
 
 
-def _port_troubles(ports: dict[str, PortState] | None, needed: dict[str, str]) -> Iterator[PortTrouble]:
-    """What is wrong with the ports that are needed; nothing while the switch was never heard of."""
+def _port_troubles(common: _Common, name: str) -> Iterator[PortTrouble]:
+    """The ports that links and running nodes need, and that are missing or down; none while the switch was never
+    heard of. Looks at the switch's own ports alone, not at all nodes."""
+    system = common.system
+    ports = system.ports.get(name)
     if ports is None:
         return
+    wires = system.fabric.wires_of[name]
+    needed = {place.port: f"the {kind.value} link to {far}" for place, (kind, far) in wires.items()}
+    doubtful = {*common.missing.get(name, ()), *(port for port, state in ports.items() if not state.up)}
+    for port in doubtful - needed.keys():
+        member = system.model.at(Place(name, port))
+        if member is not None and member.node.running:
+            needed[port] = f"node {member.node.ref}, interface {member.interface.name}"
     for port, needed_by in sorted(needed.items()):
         if port not in ports:
             yield PortTrouble(port, "missing", needed_by)

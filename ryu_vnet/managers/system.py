@@ -13,7 +13,7 @@ it runs the same under a framework and in a test.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -52,6 +52,8 @@ from .settling import settle
 Json = dict[str, Any]
 
 DRIFTS_KEPT = 1000
+ADMIT_SECONDS = 1.0
+"""How long a switch that is in step may wait for others that are being read, to be let in together with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +90,10 @@ class System:
         """Ports that switches have said they have, and that are not taken in yet."""
         self._in_step: set[str] = set()
         """Switches that are in step for the first time, and not admitted yet."""
+        self._in_step_since = 0.0
         self._taking_in = False
         self._programme = Programme()
         self._checker = Checker()
-        self.tables = Tables(self._programme)
         self.delivery = Delivery(send, clock)
         self.delivery.on_ports = self._on_ports
         self.delivery.on_progress = self._on_progress
@@ -102,6 +104,8 @@ class System:
         """Switches that are connected and not declared: datapath identifier, and where they connect from."""
         self.drifts: deque[tuple[float, Drift]] = deque(maxlen=DRIFTS_KEPT)
         """What others changed on switches lately, the oldest first, each with the clock's time."""
+        self.on_commit: Callable[[float], None] = lambda seconds: None
+        """Called with the time that each commit to the store took."""
         self.listeners: list[Callable[[], None]] = []
         """Called after every change, and whenever a switch has acknowledged or refused something, came or went."""
         self._awaited = AwaitedPorts()
@@ -113,6 +117,11 @@ class System:
     def revision(self) -> int:
         """The last revision."""
         return self._store.revision
+
+    @property
+    def tables(self) -> Tables:
+        """What all switches are to hold now, as values."""
+        return Tables(self._programme)
 
     @property
     def topology(self) -> Topology:
@@ -199,7 +208,7 @@ class System:
         old = self.topology
         try:
             before = self._programme.update(changes, topology)
-            return before, self._store.commit(documents)
+            return before, self._commit(documents)
         except StoreError:
             self._programme.update([(new, was) for was, new in changes], old)
             self.delivery.follow(self.fabric, self._programme.contents, old.admitted)
@@ -210,6 +219,12 @@ class System:
             self._programme.load(self.model, old)
             self.delivery.follow(self.fabric, self._programme.contents, old.admitted)
             raise
+
+    def _commit(self, documents: Mapping[str, Json | None]) -> int:
+        started = self._clock()
+        revision = self._store.commit(documents)
+        self.on_commit(self._clock() - started)
+        return revision
 
     def pending(self, revision: int | None = None) -> list[str]:
         """The switches on which a revision is not realised yet, or any revision at all, by name."""
@@ -239,6 +254,7 @@ class System:
     def _on_progress(self, name: str) -> None:
         manager = self.switches.get(name)
         if manager is not None and not manager.admitted and manager.in_step:
+            self._in_step_since = self._in_step_since if self._in_step else self._clock()
             self._in_step.add(name)
             self._take_in_soon()
         self._notify()
@@ -262,14 +278,16 @@ class System:
         self._taking_in = False
         reported, self._reported = self._reported, {}
         reported = {name: ports for name, ports in reported.items() if name in self.fabric.switches}
-        ready, self._in_step = self._in_step, set()
+        # A thousand switches that come at once are let in by the second: each time, paths and fan-outs change.
+        hurry = not self.delivery.is_catching_up or self._clock() - self._in_step_since >= ADMIT_SECONDS
+        ready, self._in_step = (self._in_step, set()) if hurry else (set(), self._in_step)
         admitted = {name: self.switches[name] for name in sorted(ready) if self._may_be_admitted(name)}
         if not reported and not admitted:
             return
         documents: dict[str, Json | None] = {
             ADMITTED_PREFIX + name: admission(self.fabric.switches[name]) for name in admitted
         }
-        revision = self._store.commit(documents) if documents else self.revision
+        revision = self._commit(documents) if documents else self.revision
         self._admissions.update({name: admission(self.fabric.switches[name]) for name in admitted})
         self.ports = {**self.ports, **reported}
         self._unsaved |= reported.keys()
@@ -307,7 +325,7 @@ class System:
             OBSERVED_PREFIX + name: ports_document(self.ports[name]) for name in self._unsaved if name in self.ports
         }
         if documents:
-            self._store.commit(documents)
+            self._commit(documents)
         self._unsaved.clear()
 
     def _admitted(self, fabric: Fabric) -> set[str]:
@@ -360,12 +378,15 @@ class System:
         """To be called about once a second: identifiers that have rested are free again."""
         self._save_ports()
         self.delivery.tick()
+        if self._in_step:
+            self._take_in_soon()
         now = self._clock()
-        let_go = [resting for resting in self.model.resting() if not self.holders(resting)]
+        late = self.delivery.out_of_step()
+        let_go = [resting for resting in self.model.resting() if not self.holders(resting, late)]
         self._let_go = {resting: self._let_go.get(resting, now) for resting in let_go}
         rested = [key_of(resting) for resting, since in self._let_go.items() if now - since >= REST_SECONDS]
         if rested:
-            self._store.commit(dict.fromkeys(rested))
+            self._commit(dict.fromkeys(rested))
             self.model.keep(dict.fromkeys(rested))
 
     def retry(self) -> None:
@@ -373,16 +394,20 @@ class System:
         for name, manager in sorted(self.switches.items()):
             self.effect(name, manager.retry())
 
-    def holders(self, resting: Resting) -> list[str]:
+    def holders(self, resting: Resting, late: Iterable[str] | None = None) -> list[str]:
         """The switches that may still have a rule for an identifier that rests, by name.
 
         Any switch of the segment (for a label, of the fabric) that has not shown since then that it has exactly
-        what it is to have. Which rules a switch held before it went away is not remembered, on purpose.
+        what it is to have. Which rules a switch held before it went away is not remembered, on purpose. `late` has
+        those that are not in step, where they are known already.
         """
-        names: Collection[str] = sorted(self.switches)
-        if resting.space != LABELS:
-            names = self.fabric.inside.get(resting.space.partition(":")[2], ())
-        return self.delivery.holders(names, resting.revision)
+        segment = None if resting.space == LABELS else resting.space.partition(":")[2]
+        return [
+            name
+            for name in (self.delivery.out_of_step() if late is None else late)
+            if (segment is None or self.fabric.switches[name].segment == segment)
+            and not self.switches[name].holds(resting.revision)
+        ]
 
 
 def _places(value: Value | None) -> set[Place]:

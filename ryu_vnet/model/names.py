@@ -48,7 +48,7 @@ def parse_mac(text: str, where: str = "mac") -> int:
 
 def format_mac(value: int) -> str:
     """A 48-bit number as a MAC address: 02:00:00:00:01:01."""
-    return ":".join(f"{byte:02x}" for byte in value.to_bytes(6, "big"))
+    return value.to_bytes(6, "big").hex(":")
 
 
 PLACED_MAC = 0xF2

@@ -6,6 +6,7 @@ the changes, `Model.keep` takes them over; a refused draft is simply dropped.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
@@ -68,8 +69,10 @@ class _Values:
         """By space: the keys that an identifier is granted or rests under."""
         self.resting: dict[tuple[str, int], set[str]] = {}
         """By space and network: the keys of what rests."""
-        self.first_free: dict[str, int] = {}
-        """By space: all identifiers below are used, as far as they may be."""
+        self.passed: dict[str, int] = {}
+        """By space: of all identifiers below it is known that they are used, or `freed`, as far as they may be."""
+        self.freed: dict[str, list[int]] = {}
+        """By space: those below that are not used, in ascending order."""
 
     def put(self, key: str, value: Value | None) -> None:
         old = self.values.pop(key, None)
@@ -106,9 +109,29 @@ class _Values:
                 _change(self.macs, interface.known_mac, key, add=add)
 
     def _index_identifier(self, space: str, identifier: int, key: str, *, add: bool) -> None:
-        _change(self.used.setdefault(space, {}), identifier, key, add=add)
-        if not add:
-            self.first_free[space] = min(self.first_free.get(space, 0), identifier)
+        used = self.used.setdefault(space, {})
+        _change(used, identifier, key, add=add)
+        if identifier < self.passed.get(space, 0):
+            freed = self.freed.setdefault(space, [])
+            place = bisect_left(freed, identifier)
+            is_freed = freed[place : place + 1] == [identifier]
+            if identifier not in used and not is_freed:
+                freed.insert(place, identifier)
+            elif identifier in used and is_freed:
+                del freed[place]
+
+    def first_free(self, space: str, first: int) -> int:
+        freed = self.freed.get(space, [])
+        place = bisect_left(freed, first)
+        if place < len(freed):
+            return freed[place]
+        passed, used = self.passed.get(space, first), self.used.get(space, {})
+        candidate = max(first, passed)
+        while candidate in used:
+            candidate += 1
+        if first <= passed:
+            self.passed[space] = candidate
+        return candidate
 
 
 K = TypeVar("K")
@@ -143,6 +166,11 @@ class Model:
         """The value under a key."""
         return self._all.values.get(key)
 
+    @property
+    def size(self) -> int:
+        """How many values there are."""
+        return len(self._all.values)
+
     def values(self) -> Iterable[Value]:
         """All values, in no order."""
         return self._all.values.values()
@@ -168,13 +196,7 @@ class Model:
 
     def first_free(self, space: str, first: int) -> int:
         """The first identifier of a space, from `first` on, that is not used. Remembers how far it has looked."""
-        known, used = self._all.first_free.get(space, first), self._all.used.get(space, {})
-        candidate = max(first, known)
-        while candidate in used:
-            candidate += 1
-        if first <= known:
-            self._all.first_free[space] = candidate
-        return candidate
+        return self._all.first_free(space, first)
 
     def resting_of(self, space: str, network: int) -> Resting | None:
         """The identifier of a space that rests and that this network, by number, had."""

@@ -59,6 +59,8 @@ class SqliteStore:
         self.path = Path(path).resolve()
         self._lock: int | None = None
         self._connection: sqlite3.Connection | None = None
+        self._revision: int | None = None
+        """The last revision, once it was read: nobody else writes."""
         try:
             with _translated("open", self.path):
                 self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -82,8 +84,10 @@ class SqliteStore:
     @property
     def revision(self) -> int:
         """The revision of the last commit; 0 in a store that never had one."""
-        with self._use("read") as connection:
-            return _revision(connection)
+        if self._revision is None:
+            with self._use("read") as connection:
+                self._revision = _revision(connection)
+        return self._revision
 
     def get(self, key: str) -> Document | None:
         """The document under this key, or None."""
@@ -107,6 +111,7 @@ class SqliteStore:
             for key, wanted in sorted((expected or {}).items()):
                 _expect(connection, key, wanted)
             revision = _revision(connection)
+            self._revision = None
             if changes:
                 revision += 1
                 connection.execute("UPDATE counter SET revision = ?", (revision,))
@@ -115,6 +120,7 @@ class SqliteStore:
                     "INSERT OR REPLACE INTO document (key, value, revision) VALUES (?, ?, ?)",
                     [(key, text, revision) for key, text in written],
                 )
+        self._revision = revision
         return revision
 
     def close(self) -> None:

@@ -47,6 +47,11 @@ def test_a_port_that_vanishes_and_comes_back_under_another_number() -> None:
     assert found["reached"] == [True, False, True]
 
 
+def test_machines_with_addresses_of_the_controllers_choice_are_reached_also_after_a_move() -> None:
+    found = in_sandbox(scenarios.chosen_addresses)
+    assert found == {"rows for segment B at edgeA": 1, "reached": [True] * 3, "reached after the move": [True] * 3}
+
+
 def test_a_frame_of_full_size_needs_room_on_the_core_and_status_says_so() -> None:
     found = in_sandbox(scenarios.small_mtu)
     assert found["reached at 1600"] is True

@@ -105,6 +105,31 @@ def renumbered_port() -> dict[str, Any]:
     return {"first number": first, "second number": second, "reached": reached}
 
 
+def chosen_addresses() -> dict[str, Any]:
+    """The machines of blue/Z are made anew without MAC addresses and take those that the controller chooses; then vm3.2
+    moves from segment B to segment A with its own."""
+    with RunningLab("figure") as running:
+        client, lab = running.client, running.lab
+        one, stays, moves = (running.topology.find(f"blue/{name}/eth0") for name in ("vm1.2", "vm3.1", "vm3.2"))
+        for node in (one, stays, moves):
+            ref = f"{node.tenant}/{node.node}"
+            spec = {**client.node(ref)["interfaces"]["eth0"], "mac": None}
+            client.delete_node(ref, wait=WAIT)
+            answer = client.put_node(ref, {"running": True, "interfaces": {"eth0": spec}}, wait=WAIT)
+            assert answer.realised and answer.raw["node"]["chosen_macs"] == ["eth0"], answer.raw
+            with lab.namespace(node).entered():
+                run("ip", "link", "set", node.name, "address", answer.raw["node"]["interfaces"]["eth0"]["mac"])
+        found = {
+            "rows for segment B at edgeA": lab.flows("edgeA").count("dl_dst=f2:00:20:00:00:00/ff:ff:f0:00:00:00"),
+            "reached": [reaches(lab, a, b) for a, b in ((one, stays), (one, moves), (stays, moves))],
+        }
+        run("ovs-vsctl", "del-port", moves.switch, moves.port, "--", "add-port", "host2", moves.port)
+        answer = client.start("blue/vm3.2", at={"eth0": f"host2:{moves.port}"}, wait=WAIT)
+        assert answer.realised, answer.raw
+        found["reached after the move"] = [reaches(lab, a, b) for a, b in ((one, stays), (one, moves), (stays, moves))]
+    return found
+
+
 def small_mtu() -> dict[str, Any]:
     """A core link whose ends have an MTU of 1500 loses frames of full size, and the controller says where."""
     with RunningLab("figure") as running:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import select
 import time
 from collections.abc import Iterable
 from types import TracebackType
 
 from dummy_fabric import DummyFabric
 from memory_store import MemoryStore
-from openflow_peer import OpenFlowPeer
+from openflow_peer import PATIENCE_SECONDS, OpenFlowPeer
 
 from ryu_vnet.managers import requests
 from ryu_vnet.managers.system import System
@@ -48,9 +49,12 @@ class DrivenSystem:
         for name, peer in self.peers.items():
             peer.accept()
             self.system.switch_connected(name, self.version)
-        # Whoever is not in step owes an answer, so waiting for its next message cannot last.
-        while late := [name for name, manager in self.system.switches.items() if not manager.in_step]:
-            self.system.switch_message(late[0], self.peers[late[0]].receive())
+        while not all(manager.in_step for manager in self.system.switches.values()):
+            ready, _, _ = select.select([*self.peers.values()], [], [], PATIENCE_SECONDS)
+            assert ready, [name for name, manager in self.system.switches.items() if not manager.in_step]
+            for name, peer in self.peers.items():
+                for message in peer.arrived() if peer in ready else ():
+                    self.system.switch_message(name, message)
 
     def _send(self, name: str, chunks: Iterable[bytes]) -> None:
         self.peers[name].send(b"".join(chunks))

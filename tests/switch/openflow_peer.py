@@ -109,6 +109,24 @@ class OpenFlowPeer:
                 return message
             self.send(message[:1] + bytes([_ECHO_REPLY]) + message[2:])
 
+    def fileno(self) -> int:
+        """For `select`."""
+        assert self._socket is not None
+        return self._socket.fileno()
+
+    def arrived(self) -> list[bytes]:
+        """The messages that have come, without waiting for more; echo requests apart, which are answered."""
+        assert self._socket is not None
+        data = self._socket.recv(1 << 20)
+        if not data:
+            raise ConnectionError("the switch closed the connection")
+        whole, self._received = replies.split(self._received + data)
+        found, self._pending = [*self._pending, *whole], []
+        for message in found:
+            if message[1] == _ECHO_REQUEST:
+                self.send(message[:1] + bytes([_ECHO_REPLY]) + message[2:])
+        return [message for message in found if message[1] != _ECHO_REQUEST]
+
     def until_barrier(self) -> list[bytes]:
         """Send a barrier, and return all that came until it was answered, without the answer."""
         xid = self.xid()

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 from drawn import plug_everything
+from driven_switch import Driven
 from memory_store import MemoryStore
-from openflow_peer import OpenFlowPeer
 from vnet_bench.dummy_ovs import DummyOvs
 
 from ryu_vnet.fabric.observed import PortState
 from ryu_vnet.managers import requests
-from ryu_vnet.managers.communication import CommunicationManager, Effects, State
-from ryu_vnet.managers.difference import Contents, difference
+from ryu_vnet.managers.communication import Effects
+from ryu_vnet.managers.difference import Contents
 from ryu_vnet.managers.system import System
 from ryu_vnet.openflow.wire import Version
 from ryu_vnet.schema import Intent
@@ -27,64 +27,8 @@ FOREIGN_ROW = "table=7,tcp,tp_dst=80,actions=learn(table=9,NXM_OF_ETH_DST[]=NXM_
 PORTS = ("edgeA-host1", "edgeA-host2", "edgeA-core1")
 
 
-class Driven:
-    """A communication manager whose switch is at the other end of a socket."""
-
-    def __init__(self, ovs: DummyOvs, version: Version) -> None:
-        self.ovs = ovs
-        self.version = version
-        self.wanted = Contents()
-        self.manager = CommunicationManager(SWITCH, self.wanted)
-        self.peer = OpenFlowPeer(version)
-        self.seen: list[Effects] = []
-        ovs.add_bridge(SWITCH, dpid=0xA, controller=self.peer.address, ports=PORTS)
-
-    def connect(self) -> None:
-        self.peer.accept()
-        self.do(self.manager.connected(self.version))
-        self.do(self.manager.read())
-        self.settle()
-
-    def cut(self) -> None:
-        """Lose the connection, as when the network fails."""
-        self.peer.hang_up()
-        self.manager.disconnected(0)
-
-    def do(self, effects: Effects) -> None:
-        self.seen.append(effects)
-        for chunks in effects.send:
-            self.peer.send(b"".join(chunks))
-
-    def settle(self, until: Callable[[], bool] | None = None) -> None:
-        """Pass on what the switch says until it is in step, or until something holds."""
-        holds = until or (lambda: self.manager.state is State.IN_STEP)
-        while not holds():
-            self.do(self.manager.received(self.peer.receive()))
-
-    def wish(self, contents: Contents, revision: int = 1, rollout: int | None = None) -> Effects:
-        """Want something else, without sending anything yet."""
-        before = difference(self.wanted, contents)
-        for key in before:
-            self.wanted.put(key, contents.get(key))
-        return self.manager.want(before, revision, rollout)
-
-    def want(self, contents: Contents, revision: int = 1) -> None:
-        self.do(self.wish(contents, revision))
-        self.settle()
-
-    def restart(self) -> None:
-        """Lose the connection and all that the controller knew of the switch."""
-        self.cut()
-        self.manager = CommunicationManager(SWITCH, self.wanted)
-
-    def check(self, wanted: Contents) -> None:
-        """The switch has exactly this, read over a connection of the test's own."""
-        assert self.peer.dump_rows() == wanted.rows
-        assert self.peer.dump_groups() == wanted.groups
-
-
 def contents_of(intent: Intent) -> tuple[Contents, System]:
-    """What edgeA is to hold once all switches are there, with its ports numbered as `Driven` has them."""
+    """What edgeA is to hold once all switches are there, with its ports numbered as they are here."""
     system = System(MemoryStore(), lambda name, messages: None, lambda: 0.0)
     system.request(lambda work: requests.apply(work, intent))
     plug_everything(system)
@@ -100,9 +44,14 @@ def figure_contents() -> Contents:
 @pytest.fixture(params=[Version.OF13, Version.OF14], ids=["1.3", "1.4"])
 def driven(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Driven]:
     with DummyOvs(tmp_path) as ovs:
-        driven = Driven(ovs, request.param)
+        driven = figure_switch(ovs, request.param)
         with driven.peer:
             yield driven
+
+
+def figure_switch(ovs: DummyOvs, version: Version) -> Driven:
+    """edgeA of the figure, which connects by itself."""
+    return Driven(ovs, version, SWITCH, 0xA, PORTS, dialled=False)
 
 
 def test_an_empty_switch_gets_its_table(driven: Driven) -> None:
@@ -257,13 +206,25 @@ def test_a_port_that_went_while_the_switch_was_away_is_forgotten(driven: Driven)
     }
 
 
-def test_looking_reads_the_counters_and_changes_nothing(driven: Driven) -> None:
+def test_looking_reads_the_counters_and_changes_nothing_of_its_own_accord(driven: Driven) -> None:
+    wanted = figure_contents()
+    driven.wish(wanted, 1)
+    driven.connect()
+    sent = driven.manager.messages_sent
+    driven.do(driven.manager.look())
+    driven.settle(lambda: any(effects.looked for effects in driven.seen))
+    assert driven.manager.messages_sent == sent and driven.drift == []
+    assert driven.manager.counts.keys() == wanted.rows.keys()
+
+
+def test_what_others_put_there_is_seen_and_goes(driven: Driven) -> None:
     wanted = figure_contents()
     driven.wish(wanted, 1)
     driven.connect()
     driven.ovs.ofctl("add-flow", SWITCH, "table=0,priority=1,actions=drop")
-    sent = driven.manager.messages_sent
     driven.do(driven.manager.look())
     driven.settle(lambda: any(effects.looked for effects in driven.seen))
-    assert driven.manager.messages_sent == sent
+    driven.settle()
     assert set(driven.manager.counts) > set(wanted.rows)
+    assert [drift.what for drift in driven.drift] == ["added"]
+    driven.check(wanted)

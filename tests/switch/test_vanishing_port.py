@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from driven_switch import Driven
 from dummy_fabric import wait_until
-from test_communication import PORTS, SWITCH, Driven, contents_of
+from test_communication import PORTS, SWITCH, contents_of, figure_switch
 from vnet_bench.dummy_ovs import DummyOvs
 
 from ryu_vnet.managers.difference import Contents
@@ -38,7 +39,7 @@ def one_network_for_all() -> tuple[Contents, int]:
 @pytest.fixture
 def driven(tmp_path: Path) -> Iterator[Driven]:
     with DummyOvs(tmp_path) as ovs:
-        driven = Driven(ovs, Version.OF14)
+        driven = figure_switch(ovs, Version.OF14)
         with driven.peer:
             yield driven
 
@@ -46,7 +47,7 @@ def driven(tmp_path: Path) -> Iterator[Driven]:
 @pytest.mark.parametrize("how", ["deleted", "down"])
 def test_a_broadcast_after_the_core_port_vanished(driven: Driven, how: str) -> None:
     wanted, tag = one_network_for_all()
-    driven.manager.want(wanted, 1)
+    driven.wish(wanted, 1)
     driven.connect()
     driven.check(wanted)
     assert len(wanted.groups) == 2

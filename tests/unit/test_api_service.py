@@ -74,6 +74,7 @@ def test_a_tenant_from_birth_to_death(system: System, web: FlaskClient) -> None:
         "name": "vm9",
         "running": True,
         "interfaces": {"eth0": {"mac": "02:00:00:00:09:01", "ips": ["10.0.0.9"], "at": "host1:vm9", "network": "W"}},
+        "chosen_macs": [],
     }
     assert web.get(f"{base}/networks/W").json["members"][0]["node"] == "grey/vm9"
     assert web.get(base).json == {"name": "grey", "networks": ["W"], "nodes": ["vm9"]}
@@ -84,6 +85,50 @@ def test_a_tenant_from_birth_to_death(system: System, web: FlaskClient) -> None:
     done("DELETE", f"{base}/networks/W")
     done("DELETE", base)
     assert web.get(base).status_code == 404
+
+
+def test_an_address_that_is_chosen_is_told_before_the_machine_needs_it(web: FlaskClient) -> None:
+    path = "/v1/tenants/red/nodes/vm9"
+    made = web.put(path, json={"interfaces": {"eth0": {"network": "X"}}}).json
+    assert made["changed"] and made["node"] == web.get(path).json
+    assert made["node"]["interfaces"]["eth0"]["mac"] is None and made["node"]["chosen_macs"] == []
+    started = web.post(f"{path}/start", json={"at": {"eth0": "host3:vm9"}}).json
+    assert started["node"] == web.get(path).json and started["node"]["chosen_macs"] == ["eth0"]
+    chosen = started["node"]["interfaces"]["eth0"]["mac"]
+    assert chosen.startswith("f2:")
+    again = web.post(f"{path}/start").json
+    assert again == {**started, "changed": False}
+    web.post(f"{path}/stop")
+    moved = web.post(f"{path}/start", json={"at": {"eth0": "host1:vm9"}}).json
+    assert moved["changed"] and moved["node"]["interfaces"]["eth0"]["mac"] == chosen
+    clash = {"interfaces": {"eth0": {"mac": chosen, "at": "host1:vm8", "network": "X"}}}
+    refused = web.put("/v1/tenants/red/nodes/vm8", json=clash)
+    assert refused.status_code == 422
+    assert f"{chosen} occurs twice in network red/X, also at node red/vm9" in refused.json["detail"]
+
+
+def test_an_intent_without_addresses_comes_back_with_them_and_changes_nothing(tmp_path: Path) -> None:
+    intent = figure()
+    for tenant in intent["tenants"].values():
+        for node in tenant["nodes"].values():
+            del node["interfaces"]["eth0"]["mac"]
+    web = web_service(empty_system(tmp_path)).test_client()
+    first = web.post("/v1/apply", json=intent).json
+    assert first["changed"]
+    exported: dict[str, Any] = {"fabric": web.get("/v1/fabric").json["declared"], "tenants": {}}
+    for tenant in intent["tenants"]:
+        base = f"/v1/tenants/{tenant}"
+        nodes = web.get(f"{base}/nodes").json["nodes"]
+        assert all(node["chosen_macs"] == ["eth0"] for node in nodes)
+        exported["tenants"][tenant] = {
+            "networks": {n["name"]: {"tagged": n["tagged"]} for n in web.get(f"{base}/networks").json["networks"]},
+            "nodes": {n["name"]: {"running": n["running"], "interfaces": n["interfaces"]} for n in nodes},
+        }
+    macs = [n["interfaces"]["eth0"]["mac"] for part in exported["tenants"].values() for n in part["nodes"].values()]
+    assert len({*macs}) == len(macs) == 7
+    for known in (exported, intent):
+        assert web.post("/v1/apply", json=known).json == {**first, "changed": False}
+    assert [node["chosen_macs"] for node in web.get("/v1/tenants/red/nodes").json["nodes"]] == [["eth0"]] * 2
 
 
 def test_status_switches_flows_revisions(system: System, web: FlaskClient) -> None:
@@ -120,7 +165,7 @@ INTERFACE = {"mac": "02:00:00:00:09:09", "at": "host1:vm9"}
 REFUSED: list[tuple[str, str, Any, int, str, str]] = [
     # method, path, body, status, what the problem's place is, what its text must name
     ("PUT", NODE, {"runing": True}, 422, "tenants.red.nodes.vm1.1.runing", "one of interfaces, running"),
-    ("PUT", NODE, {"interfaces": {"eth0": {}}}, 422, f"{ETH0}.mac", "02:00:00:00:01:01"),
+    ("PUT", "/v1/fabric", {"switches": {"s1": {}}}, 422, "fabric.switches.s1.dpid", "dpid is missing"),
     ("PUT", NODE, {"interfaces": {"eth0": {"mac": 7}}}, 422, f"{ETH0}.mac", "7 is not text"),
     ("PUT", NODE, {"interfaces": {"eth0": {"mac": "0:0"}}}, 422, f"{ETH0}.mac", "'0:0'"),
     ("PUT", NODE, {"interfaces": {"eth0": {**INTERFACE, "ips": ["10.0.0.300"]}}}, 422,

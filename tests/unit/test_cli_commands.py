@@ -178,6 +178,7 @@ def test_a_node_from_birth_to_death(vnet: Run) -> None:
         "name": "vm9",
         "running": True,
         "interfaces": {"eth0": {"mac": "02:00:00:00:09:01", "ips": ["10.0.0.9"], "at": "host1:vm9", "network": "W"}},
+        "chosen_macs": [],
     }
     done("restart", "grey/vm9", "--at", "eth0=host2:vm9", code=4)
     assert node()["running"] and node()["interfaces"]["eth0"]["at"] == "host2:vm9"
@@ -197,6 +198,27 @@ def test_a_node_from_birth_to_death(vnet: Run) -> None:
     assert vnet("node", "show", "grey/vm9").exit_code == 1
 
 
+def test_an_address_that_is_chosen_is_told(vnet: Run) -> None:
+    made = vnet("node", "create", "red/vm9", "--ip", "10.0.0.9", "--network", "X")
+    assert "red/vm9 eth0 has no MAC address yet: the controller chooses one when it first has a place" in made.stdout
+    again = vnet("node", "create", "red/vm9", "--ip", "10.0.0.9", "--network", "X")
+    assert (made.exit_code, again.exit_code) == (0, 0) and "as it was already" in again.stdout
+    for _ in range(2):
+        started = vnet("start", "red/vm9", "--at", "host1:vm9")
+        assert started.exit_code == 4
+        mac = json.loads(vnet("node", "show", "red/vm9", "--json").stdout)["interfaces"]["eth0"]["mac"]
+        assert f"red/vm9 eth0 is to have MAC address {mac}: the controller chose it\n" == started.stdout
+    shown = vnet("node", "show", "red/vm9").stdout
+    assert f"{mac}: the controller chose it" in shown and shown.count(mac) == 2
+    assert "chose" not in vnet("node", "show", "red/vm1.1").stdout
+    assert json.loads(vnet("restart", "red/vm9", "--json").stdout)["node"]["chosen_macs"] == ["eth0"]
+    vnet("node", "set", "red/vm9", "--interface", "eth1", "--at", "host2:vm9")
+    node = json.loads(vnet("node", "show", "red/vm9", "--json").stdout)
+    assert node["interfaces"]["eth0"]["mac"] == mac and node["chosen_macs"] == ["eth0", "eth1"]
+    same = ("node", "create", "red/vm8", "--interface", "eth0")
+    assert [vnet(*same).exit_code, vnet(*same).exit_code] == [0, 0]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "named"),
     [
@@ -206,8 +228,10 @@ def test_a_node_from_birth_to_death(vnet: Run) -> None:
         ("network delete red/X", 1, "detach them first"),
         ("flows host9", 1, "there is no switch 'host9'"),
         ("start red/vm1.1 --at host1", 1, "at.eth0: 'host1' is not a switch port (write it as switch:port"),
-        ("node create red/vm9 --ip 10.0.0.9", 2, "--mac 02:00:00:00:01:01"),
-        ("node set red/vm1.1 --interface eth7 --ip 10.0.0.9", 2, "interface eth7 is new"),
+        ("node create red/vm9 --mac 2:0:0", 1, "'2:0:0' is not a MAC address (six pairs of hex digits"),
+        ("node create red/vm9 --mac 02:00:00:00:02:02 --network X", 1, "also at node red/vm2.2 (each MAC once in a"),
+        ("node set red/vm1.1 --interface eth7 --ip 10.0.0.9", 1, "a running node needs a place for each interface"),
+        ("node set red/vm1.1", 2, "nothing is to be set"),
         ("node set red/vm1.1 --interface eth7 --remove", 2, "it has eth0"),
         ("network show", 2, "Missing argument"),
         ("status --wait -1", 2, "--wait"),
@@ -280,12 +304,16 @@ FILES = {
     "itself inside": ("tenants: &a\n  red: *a\n", ["1: tenants.red: it contains itself"]),
     "several, of several kinds, in the order of their lines": (
         "tenants:\n  red:\n    nodes:\n      vm1.1:\n        runing: true\n        interfaces:\n"
-        "          eth0: {ips: [10.0.0.1]}\n          eth1:\n            mac: 5\n",
+        "          eth0: {ips: 10.0.0.1}\n          eth1:\n            mac: 5\n",
         [
             "5: tenants.red.nodes.vm1.1.runing: unknown field 'runing' (one of interfaces, running)",
-            "7: tenants.red.nodes.vm1.1.interfaces.eth0.mac: mac is missing",
+            '7: tenants.red.nodes.vm1.1.interfaces.eth0.ips: "10.0.0.1" is not possible',
             '9: tenants.red.nodes.vm1.1.interfaces.eth1.mac: 5 is not text to YAML (write it in quotes: "5")',
         ],
+    ),
+    "a field that is missing": (
+        "fabric:\n  mtu: 1500\n  switches:\n    s1: {segment: A}\n",
+        ["4: fabric.switches.s1.dpid: dpid is missing"],
     ),
     "what only the controller can know": (
         "tenants:\n  red:\n    nodes:\n      vm2.2:\n        running: true\n        interfaces:\n          eth0:\n"

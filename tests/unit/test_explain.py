@@ -83,7 +83,7 @@ def test_states_of_rows(system: System) -> None:
     manager.state = State.CHANGING
     manager.off.update(dict.fromkeys(keys[1:]))
     step = (Kind.ROW_ADD, keys[1], manager.wanted.rows[keys[1]])
-    manager.rejected[keys[1]] = Refusal(step, "BAD_MATCH BAD_FIELD", 1)
+    manager.rejected[keys[1]] = Refusal(step, "BAD_MATCH BAD_FIELD")
     states = [row.state for row in row_statuses(system, "host1")]
     assert states.count(Progress.INSTALLED) == states.count(Progress.REJECTED) == 1
     (rejection,) = switch_status(system, "host1").rejected
@@ -114,9 +114,10 @@ def test_networks_on_the_wire(system: System) -> None:
 
 
 def test_ports_that_are_missing_or_down(system: System) -> None:
-    ports = system.ports["host1"]
+    ports = dict(system.ports["host1"])
     ports["host1-edgeA"] = type(ports["host1-edgeA"])(1, False)
     del ports["vm1.1"]
+    system.effect("host1", Effects(ports=ports))
     troubles = {part.port: (part.trouble, part.needed_by) for part in switch_status(system, "host1").ports}
     assert troubles == {
         "host1-edgeA": ("down", "the trunk link to edgeA:edgeA-host1"),
