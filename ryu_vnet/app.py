@@ -8,16 +8,17 @@ from __future__ import annotations
 import gc
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
 from . import framework
 from .api import create_api
 from .databases import Databases, Found
-from .errors import VnetError
+from .errors import VnetError, WireError
 from .framework import DEAD, MAIN, hub, ofp_event, set_ev_cls
 from .managers.bridge import refusals
+from .managers.communication import CommunicationManager
 from .managers.system import System
 from .openflow.wire import Version
 from .ovsdb import use_tls
@@ -55,40 +56,55 @@ class _Outbox:
 
     SMALL = 1 << 16
 
-    def __init__(self, datapath: Any) -> None:
+    def __init__(self, datapath: Any, manager: CommunicationManager) -> None:
         self.datapath = datapath
+        self.manager = manager
+        """Whose messages these are: one that takes its place starts over, on a connection of its own."""
         self._queue = hub.Queue()
         self._is_idle = True
         hub.spawn(self._run)
 
     def put(self, chunks: Iterable[bytes]) -> None:
         """Send these, after all that was put before."""
-        waiting = self.datapath.send_q
-        if self._is_idle and waiting is not None and not waiting.qsize():
-            rest = iter(chunks)
-            start, size = [], 0
-            for chunk in rest:
-                start.append(chunk)
-                size += len(chunk)
-                if size >= self.SMALL:
-                    break
-            # One piece: as several, the network would hold back the second until the first is acknowledged.
-            self.datapath.send(b"".join(start))
-            if size < self.SMALL:
-                return
-            chunks = rest
+        made, waiting = self._made(chunks), self.datapath.send_q
+        if self._is_idle and waiting is not None and not waiting.qsize() and self._send_start(made):
+            return
         self._is_idle = False
-        self._queue.put(chunks)
+        self._queue.put(made)
 
-    def close(self) -> None:
-        """Send what was put, and end."""
+    def _send_start(self, chunks: Iterator[bytes]) -> bool:
+        """Send the first of them in one piece: as several, the network would hold back the second until the first is
+        acknowledged. Returns whether that was all."""
+        start, size = [], 0
+        for chunk in chunks:
+            start.append(chunk)
+            size += len(chunk)
+            if size >= self.SMALL:
+                break
+        self.datapath.send(b"".join(start))
+        return size < self.SMALL
+
+    def close(self, *, hang_up: bool = False) -> None:
+        """Send what was put, and end. `hang_up`: and the connection with it; the switch will come again."""
         self._queue.put(None)
+        if hang_up:
+            self._queue.put(None)
 
     def _run(self) -> None:
         while (chunks := self._queue.get()) is not None:
             for chunk in chunks:
                 self.datapath.send(chunk)
             self._is_idle = self._queue.empty()
+        if not self._queue.empty():
+            self.datapath.send(b"", close_socket=True)
+
+    def _made(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        """The chunks; where one cannot be made, what was begun must not be ended: the connection goes."""
+        try:
+            yield from chunks
+        except WireError as error:
+            LOG.error("switch %s: %s", self.manager.name, error)
+            self.close(hang_up=True)
 
 
 class VnetApp(framework.Application):
@@ -196,11 +212,11 @@ class VnetApp(framework.Application):
             if handed or self.system.switches[name].trouble != text:
                 LOG.error("switch %s is not programmed: %s", name, text)
             if handed:
-                self._outboxes.pop(name).close()
+                self._outboxes.pop(name).close(hang_up=True)
             self.system.switch_refused(name, text)
         elif not handed:
             LOG.info("switch %s is connected", name)
-            self._outboxes[name] = _Outbox(datapath)
+            self._outboxes[name] = _Outbox(datapath, self.system.switches[name])
             self.system.switch_connected(name, Version(datapath.ofproto.OFP_VERSION))
 
     def _judge(self, name: str, found: Found) -> list[str]:
@@ -289,9 +305,8 @@ class VnetApp(framework.Application):
 
     def _readopt(self) -> None:
         for name, outbox in [*self._outboxes.items()]:
-            if self.system.switch_of(outbox.datapath.id) != name:
-                self._outboxes.pop(name).close()
-                self._adopt(outbox.datapath.id)
+            if self.system.switches.get(name) is not outbox.manager:
+                self._outboxes.pop(name).close(hang_up=True)
         for dpid in [dpid for dpid in self.system.strangers if self.system.switch_of(dpid) is not None]:
             self._adopt(dpid)
 

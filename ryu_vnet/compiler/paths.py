@@ -100,22 +100,12 @@ def trunk_units(old: Topology, new: Topology, segment: str) -> Iterator[Unit]:
             if was.ports.get(name) != now.ports.get(name):
                 yield from _switch_units(fabric, name)
             continue
-        turned = _turned(was, now, name)
+        turned = {target for target, _ in was.hops(name).items() ^ now.hops(name).items()}
         for target in turned:
             yield Unit(Kind.WAY, target, name, 0)
         if edge in turned:
             yield Unit(Kind.SWITCH, "", name, 0)
             yield from route_units(fabric, name)
-
-
-def _turned(was: Trunks, now: Trunks, name: str) -> set[str]:
-    """The switches that another one sends to by another port than before."""
-    turned = {target for target, _ in was.hops(name).items() ^ now.hops(name).items()}
-    before, after = was.ports.get(name, {}), now.ports.get(name, {})
-    for neighbour in before.keys() & after.keys():
-        if before[neighbour] != after[neighbour]:
-            turned |= now.behind(name)[neighbour]
-    return turned
 
 
 def core_units(old: Topology, new: Topology) -> Iterator[Unit]:

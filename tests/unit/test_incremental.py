@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from memory_store import MemoryStore
 
+from ryu_vnet.compiler.presence import home_of
 from ryu_vnet.compiler.tables import compile_tables
 from ryu_vnet.errors import StoreError, VnetError
 from ryu_vnet.fabric.observed import PortState, Topology
@@ -134,7 +135,7 @@ class History:
         document = self.spec.model_dump(by_alias=True)
         switches, links = document["switches"], document["links"]
         name = chance.choice(sorted(switches))
-        match chance.randrange(7):
+        match chance.randrange(8):
             case 0 if links:
                 links.remove(chance.choice(links))
             case 1 if len(switches) > 1:
@@ -154,6 +155,9 @@ class History:
                 kind = "trunk" if switches[name]["segment"] == switches[other]["segment"] else "core"
                 port = chance.randrange(100)
                 links.append({"kind": kind, "a": f"{name}:q{port}a", "b": f"{other}:q{port}b"})
+            case 6 if links:
+                link, port = chance.choice(links), chance.randrange(100)
+                links.append({**link, "a": f"{link['a']}.{port}", "b": f"{link['b']}.{port}"})
             case _:
                 return chance.choice(self.specs)
         return FabricSpec.model_validate(document)
@@ -336,6 +340,15 @@ class History:
         topology = Topology(system.fabric, system.ports, system.topology.admitted)
         wanted = from_nothing(system.model, topology)
         assert {name: difference(known, wanted[name]) for name, known in held.items() if known != wanted[name]} == {}
+        assert {(grant.segment, grant.network) for grant in system.model.grants()} == self.tags_needed()
+
+    def tags_needed(self) -> set[tuple[str, int]]:
+        """A network has a tag where it runs, if there are trunks there."""
+        fabric, model = self.system.fabric, self.system.model
+        members = [(network, member) for network in model.networks() for member in model.members(network.ref)]
+        homes = ((network.number, home_of(member, fabric)) for network, member in members)
+        inside = {(home.segment, number) for number, home in homes if home is not None and home.segment is not None}
+        return {(segment, number) for segment, number in inside if segment in fabric.with_trunks}
 
 
 def held_numbers(system: System) -> list[tuple[str, Any]]:

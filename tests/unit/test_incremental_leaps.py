@@ -9,6 +9,7 @@ import random
 from collections.abc import Iterable
 from dataclasses import replace
 
+import pytest
 from drawn import fabrics, intents
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -61,7 +62,11 @@ def test_a_leap_gives_what_is_compiled_from_nothing(
     programme.update(difference_of(here, there), now, switches)
     assert programme.contents == from_nothing(there, now)
 
-    programme.update(difference_of(there, here), then, switches)
+    retagged = Model(replace(v, tag=v.tag % 4094 + 1) if isinstance(v, TagGrant) else v for v in there.values())
+    programme.update(difference_of(there, retagged), now)
+    assert programme.contents == from_nothing(retagged, now)
+
+    programme.update(difference_of(retagged, here), then, switches)
     assert programme.contents == first
 
 
@@ -80,36 +85,41 @@ def _in_quarters() -> list[int]:
     return [*quarters[4][:8], *quarters[5][: CHUNK + 8], *quarters[6][:4], *quarters[7][:8]]
 
 
-NUMBERS = _in_quarters()
-MOST = len(NUMBERS)
-PORTS = {
-    name: {port: PortState(number, True) for number, port in enumerate(["up", *map(str, NUMBERS)], 1)} for name in "ab"
-}
+QUARTERS = _in_quarters()
+# So much alike that no chunk can be divided: all are in one, which then is the deepest.
+ALIKE = next(sorted(members) for members in Crowd(range(1, 80_000)).chunks.values() if len(members) > CHUNK)
+MOST = 100
 NETWORK = Network("t", "net", 16)
 
 
 def machines(there: Iterable[int]) -> Model:
-    """The machines with these numbers: all on one switch of two, but for the very last."""
+    """The machines with these numbers on one switch, and another one on another."""
     values: list[Value] = [NETWORK, TagGrant("s", 16, 1)]
-    for number in there:
-        at = Place("b" if number == NUMBERS[-1] else "a", str(number))
+    for number in (1 << 27, *there):
+        at = Place("b" if number == 1 << 27 else "a", str(number))
         interface = Interface("eth0", number, 0x02_00_00_00_00_00 | number, (), at, "net")
         values.append(Node("t", f"vm{number}", True, (interface,)))
     return Model(values)
 
 
+@pytest.mark.parametrize("numbers", [QUARTERS, ALIKE], ids=["skewed", "alike"])
 @SHAPES
 @given(
-    st.integers(0, MOST), st.lists(st.tuples(st.booleans(), st.integers(0, MOST - 1), st.integers(0, 12)), max_size=8)
+    many=st.integers(0, MOST),
+    steps=st.lists(st.tuples(st.booleans(), st.integers(0, MOST), st.integers(0, 12)), max_size=8),
 )
-def test_a_network_with_many_members_on_a_switch(many: int, steps: list[tuple[bool, int, int]]) -> None:
+def test_a_network_with_many_members_on_a_switch(
+    numbers: list[int], many: int, steps: list[tuple[bool, int, int]]
+) -> None:
     """Members come and go one by one or in swarms, around the sizes at which fan-outs are divided."""
-    topology, there = Topology(PAIR, PORTS, "ab"), {*NUMBERS[:many]}
+    names = ["up", str(1 << 27), *map(str, numbers)]
+    ports = {switch: {name: PortState(number, True) for number, name in enumerate(names, 1)} for switch in "ab"}
+    topology, there = Topology(PAIR, ports, "ab"), {*numbers[:many]}
     model, programme = machines(there), Programme()
     programme.load(model, topology)
     watch(programme)
     for comes, first, count in [(False, 0, 8), (True, 3, 1), *steps]:
-        swarm = {*NUMBERS[first : first + count]}
+        swarm = {*numbers[first : first + count]}
         there = there | swarm if comes else there - swarm
         then, model = model, machines(there)
         programme.update(difference_of(then, model), topology)
