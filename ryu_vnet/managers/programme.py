@@ -38,7 +38,7 @@ class Programme:
     def load(self, model: Model, topology: Topology) -> None:
         """Compile everything, into a programme that is still empty."""
         stale = self.compilation.update(everything(model), topology)
-        self._follow(topology.fabric)
+        self._have(topology.fabric)
         for unit in stale:
             self._put_first(unit)
 
@@ -49,9 +49,10 @@ class Programme:
 
         Raises what cannot be compiled or encoded raises; then the programme is of no use any more: make a new one.
         """
+        is_declared_anew = topology.fabric is not self.topology.fabric
         stale = self.compilation.update(changes, topology, switches)
-        for name in topology.fabric.switches.keys() - self.contents.keys():
-            self.contents[name] = Contents()
+        if is_declared_anew:
+            self._have(topology.fabric)
         fresh = {unit: self._encoder.encode(unit) for unit in stale}
         before: dict[str, Before] = {}
         # All that goes, before anything comes: a key may pass from one unit to another.
@@ -59,13 +60,17 @@ class Programme:
             self._remove(unit, by_switch, before)
         for unit, by_switch in fresh.items():
             self._put(unit, by_switch, before)
-        self._follow(topology.fabric)
+        if is_declared_anew:
+            self._have_only(topology.fabric)
         return {name: really for name, touched in before.items() if (really := self._really(name, touched))}
 
-    def _follow(self, fabric: Fabric) -> None:
-        """Have contents for just the switches that are declared."""
+    def _have(self, fabric: Fabric) -> None:
+        """Have contents for the switches that are declared."""
         for name in fabric.switches.keys() - self.contents.keys():
             self.contents[name] = Contents()
+
+    def _have_only(self, fabric: Fabric) -> None:
+        """Have none for others, to which nothing contributes any more."""
         for name in self.contents.keys() - fabric.switches.keys():
             del self.contents[name]
 

@@ -41,6 +41,18 @@ def test_changes_elsewhere_lose_no_packet_of_those_who_stay() -> None:
     assert found["messages that changed a table"] > 0
 
 
+def test_tables_that_somebody_else_changes_are_put_right_and_nobody_else_loses_a_packet() -> None:
+    found = in_sandbox(scenarios.tampered_tables)
+    assert found == {
+        "tampered": 16,
+        "told": True,
+        "all put right": True,
+        "lost": 0,
+        "twice": 0,
+        "reached after all rows were deleted": True,
+    }
+
+
 def test_a_port_that_vanishes_and_comes_back_under_another_number() -> None:
     found = in_sandbox(scenarios.renumbered_port)
     assert found["first number"] != found["second number"]

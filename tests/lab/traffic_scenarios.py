@@ -16,7 +16,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "mininet")]
 from vnet_lab import frames as f  # noqa: E402
 from vnet_lab import sandbox  # noqa: E402
 from vnet_lab.attempts import new_marker  # noqa: E402
-from vnet_lab.lab import Lab  # noqa: E402
+from vnet_lab.lab import OPENFLOW, Lab  # noqa: E402
 from vnet_lab.load import PingLoad  # noqa: E402
 from vnet_lab.running import REALISED_SECONDS, MessageLog, RunningLab  # noqa: E402
 from vnet_lab.sandbox import run  # noqa: E402
@@ -84,6 +84,48 @@ def changes_under_traffic() -> dict[str, Any]:
         "lost": len(count.lost),
         "twice": count.duplicates,
         "messages that changed a table": log.count,
+    }
+
+
+def tampered_tables() -> dict[str, Any]:
+    """Somebody changes the tables of edgeA by ovs-ofctl, again and again, while two members of a network that passes it
+    ping each other; what is changed belongs to another network, but for the last."""
+    switch, wrongs = "edgeA", 0
+    with RunningLab("figure") as running:
+        client, lab = running.client, running.lab
+        one, other = (running.topology.find(f"blue/{name}/eth0") for name in ("vm1.2", "vm3.1"))
+        theirs, red = (client.network(ref)["number"] for ref in ("green/Y", "red/X"))
+        rows, groups = sorted(lab.flows(switch).splitlines()), sorted(lab.groups(switch).splitlines())
+
+        def is_right() -> bool:
+            now = sorted(lab.flows(switch).splitlines()), sorted(lab.groups(switch).splitlines())
+            return now == (rows, groups)
+
+        def tamper(*command: str) -> None:
+            nonlocal wrongs
+            run("ovs-ofctl", "-O", OPENFLOW, *command)
+            wrongs += 1
+            wait_for(is_right)
+
+        tag = next(row for row in rows if "table=40" in row and f"set_field:{theirs:#x}->reg0" in row)
+        with PingLoad(lab, one, other) as load:
+            for _ in range(3):
+                tamper("add-flow", switch, f"table=70,priority=60000,reg0={theirs},actions=drop")
+                tamper("del-flows", switch, f"table=70,reg0={theirs}")
+                tamper("add-flow", switch, tag.replace(f"set_field:{theirs:#x}->reg0", f"set_field:{red:#x}->reg0"))
+                tamper("mod-group", switch, f"group_id={theirs},type=all,bucket=drop")
+                tamper("add-group", switch, "group_id=999,type=all,bucket=output:1")
+        count = load.count
+        tamper("del-flows", switch)
+        told = client.drift(switch)
+        after = reaches(lab, one, other)
+    return {
+        "tampered": wrongs,
+        "told": len(told) >= wrongs,
+        "all put right": all(part["put_right"] for part in told),
+        "lost": len(count.lost),
+        "twice": count.duplicates,
+        "reached after all rows were deleted": after,
     }
 
 

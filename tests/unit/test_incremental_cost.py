@@ -12,7 +12,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import product
+from itertools import count, product
 from types import FrameType
 from typing import Any
 
@@ -74,7 +74,8 @@ def data_centre(racks: int, hosts: int = HOSTS) -> Intent:
 def running_system(racks: int, hosts: int = HOSTS) -> System:
     """A System Manager of that data centre, whose switches are all there and in step."""
     intent = data_centre(racks, hosts)
-    system = System(MemoryStore(), lambda name, messages: None, lambda: 0.0)
+    hours = count(step=3600)
+    system = System(MemoryStore(), lambda name, messages: None, lambda: float(next(hours)))
     system.request(lambda work: requests.apply(work, intent))
     ports: dict[str, set[str]] = {name: set() for name in system.fabric.switches}
     for place in system.fabric.wires:
@@ -87,18 +88,20 @@ def running_system(racks: int, hosts: int = HOSTS) -> System:
         known = {port: PortState(number, True) for number, port in enumerate(sorted(there), start=1)}
         system.effect(name, Effects(ports=known))
     all_in_step(system)
+    for _ in range(5):  # Nothing is under way any more.
+        system.tick()
     return system
 
 
 def work_of(act: Callable[[], Any]) -> int:
     """How many instructions of Python an act takes."""
-    count = 0
+    done = 0
 
     def trace(frame: FrameType, event: str, argument: object) -> Any:
-        nonlocal count
+        nonlocal done
         frame.f_trace_opcodes = True
         frame.f_trace_lines = False
-        count += event == "opcode"
+        done += event == "opcode"
         return trace
 
     before = sys.gettrace()
@@ -107,7 +110,7 @@ def work_of(act: Callable[[], Any]) -> int:
         act()
     finally:
         sys.settrace(before)
-    return count
+    return done
 
 
 @dataclass
