@@ -56,7 +56,9 @@ def main(
     seed: int,
     measure_floor: bool,
 ) -> None:
-    signal.signal(signal.SIGTERM, _interrupt)
+    # SIGINT too: where a shell started this in the background, it is ignored unless it is asked for.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _interrupt)
     try:
         fabric = sized(switches)
         spread = tenants(fabric, nodes, networks or max(1, nodes // MEMBERS), seed=seed) if nodes else {}

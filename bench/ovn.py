@@ -120,7 +120,8 @@ def _prefixed(progress: Progress, prefix: str, message: str) -> None:
 def main() -> int:
     options = arguments()
     # So that everything is cleaned up as after Ctrl-C.
-    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(STOPPED))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: sys.exit(STOPPED))
     console = Console()
     try:
         with Console(stderr=True).status("starting") as status:

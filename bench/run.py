@@ -32,7 +32,9 @@ PARTS = ("one-switch", "drift", "ovn", "scale", "throughput")
 @click.option("--only", "parts", multiple=True, type=click.Choice(PARTS), help="Only these parts; may be repeated.")
 @click.option("--folder", type=click.Path(path_type=Path), default=Path("build/bench"), show_default=True)
 def main(quick: bool, parts: tuple[str, ...], folder: Path) -> None:
-    signal.signal(signal.SIGTERM, _interrupt)
+    # SIGINT too: where a shell started this in the background, it is ignored unless it is asked for.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _interrupt)
     folder.mkdir(parents=True, exist_ok=True)
     results = Results(machine())
     with_ovn = has_ovn()
