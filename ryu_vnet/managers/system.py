@@ -287,13 +287,18 @@ class System:
         documents: dict[str, Json | None] = {
             ADMITTED_PREFIX + name: admission(self.fabric.switches[name]) for name in admitted
         }
-        revision = self._commit(documents) if documents else self.revision
+        try:
+            revision = self._commit(documents) if documents else self.revision
+        except StoreError:
+            # Nothing is taken in; it will be tried again.
+            self._reported, self._in_step = {**reported, **self._reported}, self._in_step | ready
+            raise
         self._admissions.update({name: admission(self.fabric.switches[name]) for name in admitted})
         self.ports = {**self.ports, **reported}
         self._unsaved |= reported.keys()
         carried = {needed for manager in admitted.values() for needed in manager.unacknowledged}
         changed = reported.keys() | admitted.keys()
-        topology = self.topology.after(self.ports, self._admitted(self.fabric), changed)
+        topology = self.topology.after(self.ports, self.topology.admitted | admitted.keys(), changed)
         carried |= self._seen_ports(reported, topology)
         before = self._programme.update((), topology, changed)
         for name, manager in admitted.items():
@@ -378,7 +383,7 @@ class System:
         """To be called about once a second: identifiers that have rested are free again."""
         self._save_ports()
         self.delivery.tick()
-        if self._in_step:
+        if self._in_step or self._reported:
             self._take_in_soon()
         now = self._clock()
         late = self.delivery.out_of_step()
