@@ -2,7 +2,7 @@
 
     python bench/run.py                      everything, about 25 minutes
     python bench/run.py --quick              the same with smaller sizes, a few minutes, for a first look
-    python bench/run.py --only drift         one part: one-switch, ovn, scale, drift, throughput
+    python bench/run.py --only drift         one part: rows, one-switch, ovn, scale, drift, throughput
 
 Prints a table, and writes it with all figures to FOLDER/results.json and results.md, with pictures beside. Needs root,
 Open vSwitch, iperf3 and, for the comparison with it, OVN (ovn-central and ovn-host); `make bench` installs them.
@@ -13,18 +13,19 @@ from __future__ import annotations
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
 import click
 from rich.console import Console
-from vnet_bench import against_ovn, drift, one_switch, pictures, scale, throughput
+from vnet_bench import against_ovn, drift, one_switch, pictures, rows, scale, throughput
 from vnet_bench.machine import machine
 from vnet_bench.ovn_children import has_ovn
 from vnet_bench.results import Results
 
-PARTS = ("one-switch", "drift", "ovn", "scale", "throughput")
+PARTS = ("rows", "one-switch", "drift", "ovn", "scale", "throughput")
 
 
 @click.command(help=__doc__)
@@ -39,6 +40,7 @@ def main(quick: bool, parts: tuple[str, ...], folder: Path) -> None:
     results = Results(machine())
     with_ovn = has_ovn()
     jobs: dict[str, Callable[[], None]] = {
+        "rows": lambda: rows.measure(results),
         "one-switch": lambda: one_switch.measure(results, 5_000 if quick else 20_000, 3 if quick else 7),
         "drift": lambda: drift.measure(results, 20 if quick else 100),
         "ovn": lambda: against_ovn.measure(
@@ -57,7 +59,7 @@ def main(quick: bool, parts: tuple[str, ...], folder: Path) -> None:
             jobs[part]()
         except Exception as error:  # the other parts are still worth their while
             failed = True
-            print(f"{part} failed: {error}", file=sys.stderr, flush=True)
+            print(f"{part} failed: {error}\n{traceback.format_exc()}", file=sys.stderr, flush=True)
         results.save(folder / "results.json")
         (folder / "results.md").write_text(results.markdown())
     for picture in pictures.draw(results, folder):

@@ -18,10 +18,11 @@ from urllib.parse import quote
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from .machine import cpu_seconds
+
 REPOSITORY = Path(__file__).parents[2]
 START_SECONDS = 120.0
 PATIENCE_SECONDS = 300.0
-TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 Json = dict[str, Any]
@@ -116,20 +117,23 @@ class Controller:
                 found[f"{sample.name}{{{labels}}}" if labels else sample.name] = sample.value
         return found
 
-    def wait(self, holds: Callable[[], object], what: str, seconds: float = PATIENCE_SECONDS) -> float:
-        """Wait until something holds, and return the seconds that took. Raises RuntimeError, with the log."""
+    def wait(
+        self, holds: Callable[[], object], what: str, seconds: float = PATIENCE_SECONDS, between: float = 0.05
+    ) -> float:
+        """Wait until something holds, and return the seconds that took; with so many seconds from one look to the
+        next. Raises RuntimeError, with the log."""
         started = time.monotonic()
         while not holds():
             if self._process is None or self._process.poll() is not None or time.monotonic() - started > seconds:
                 log = (self.folder / "controller.log").read_text(errors="replace")
                 raise RuntimeError(f"waited {seconds:g} s in vain: {what}\n{log[-4000:]}")
-            time.sleep(0.05)
+            time.sleep(between)
         return time.monotonic() - started
 
     def cpu_seconds(self) -> float:
         """Processor time that it has used."""
-        fields = self._proc("stat").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
+        assert self._process is not None
+        return cpu_seconds(self._process.pid)
 
     def memory(self) -> int:
         """Resident memory in bytes: the most it ever was."""

@@ -8,6 +8,15 @@ import subprocess
 from pathlib import Path
 
 
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time that a process has used, in user mode and in the kernel (proc(5), stat)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
 def machine() -> dict[str, str]:
     """Processor, cores, memory, and the versions of what was measured."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()

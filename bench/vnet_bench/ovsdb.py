@@ -113,15 +113,16 @@ def make_bridges(bridges: Iterable[Bridge]) -> list[Json]:
 
 
 def carried_out(path: Path) -> bool:
-    """Whether the switch has everything that `make_bridges` asked for."""
-    select = {"op": "select", "table": "Open_vSwitch", "where": [], "columns": ["cur_cfg"]}
+    """Whether the switch has everything that was last asked for."""
+    select = {"op": "select", "table": "Open_vSwitch", "where": [], "columns": ["cur_cfg", "next_cfg"]}
     (answer,) = transact(path, [select])
-    return bool(answer["rows"][0]["cur_cfg"] == 1)
+    row = answer["rows"][0]
+    return bool(row["cur_cfg"] == row["next_cfg"])
 
 
 def first_controllers(bridges: Iterable[Bridge], target: str) -> list[Json]:
     """Operations that give bridges their first controller, out of band."""
-    operations: list[Json] = []
+    operations: list[Json] = [_NEXT]
     for bridge in bridges:
         if bridge.controlled:
             row: Json = {"target": target, "connection_mode": "out-of-band", "max_backoff": 1000}
@@ -135,7 +136,11 @@ def first_controllers(bridges: Iterable[Bridge], target: str) -> list[Json]:
 def other_controllers(target: str) -> list[Json]:
     """Operations that have every bridge that has a controller look for it elsewhere. The rows of tables stay, as they
     do not where a controller is deleted and added."""
-    return [{"op": "update", "table": "Controller", "where": [], "row": {"target": target}}]
+    return [{"op": "update", "table": "Controller", "where": [], "row": {"target": target}}, _NEXT]
+
+
+_NEXT: Json = {"op": "mutate", "table": "Open_vSwitch", "where": [], "mutations": [["next_cfg", "+=", 1]]}
+"""The operation with which `carried_out` tells whether the switch has come to the others of its transaction."""
 
 
 def _make_port(operations: list[Json], name: str, interface: Json) -> list[str]:

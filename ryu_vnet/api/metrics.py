@@ -62,6 +62,12 @@ class Metrics:
             buckets=REALISED_BUCKETS,
             registry=self._registry,
         )
+        self._commit = Histogram(
+            "vnet_store_commit_seconds",
+            "Time that a commit to the store took, with the disk.",
+            buckets=REALISED_BUCKETS,
+            registry=self._registry,
+        )
         self._drift = Counter(
             "vnet_drift",
             "Rows and groups that others added, changed or removed on switches, by how that was found.",
@@ -77,18 +83,22 @@ class Metrics:
 
     def _listen(self, system: System) -> None:
         """Hear of what happens, beside whoever hears of it already."""
-        delivery = system.delivery
+        delivery, on_commit = system.delivery, system.on_commit
         on_realised, on_drift = delivery.on_realised, delivery.on_drift
 
         def realised(revision: int, seconds: float) -> None:
             self._realised.observe(seconds)
             on_realised(revision, seconds)
 
+        def committed(seconds: float) -> None:
+            self._commit.observe(seconds)
+            on_commit(seconds)
+
         def drifted(drift: Drift) -> None:
             self._drift.labels(drift.what, drift.by).inc()
             on_drift(drift)
 
-        delivery.on_realised, delivery.on_drift = realised, drifted
+        delivery.on_realised, delivery.on_drift, system.on_commit = realised, drifted, committed
 
     def watch(self, app: Flask) -> None:
         """Count the requests of an application: also those that are refused by what is installed after this."""

@@ -83,9 +83,9 @@ def port_units(old: Topology, new: Topology, name: str, ports: set[str]) -> Iter
     wires = fabric.wires_of[name]
     if (name in old.admitted) != (name in new.admitted):
         # Whether frames may pass a link is for both its ends to know.
-        yield Unit(Kind.SWITCH, "", name, 0)
-        for _, far in wires.values():
-            yield Unit(Kind.SWITCH, "", far.switch, 0)
+        for end in {name, *(far.switch for _, far in wires.values())}:
+            yield from _switch_units(fabric, end)
+            yield from route_units(fabric, end)
     if ports and any(place.port in ports for place in wires):
         yield from _switch_units(fabric, name)
         yield from route_units(fabric, name)

@@ -155,9 +155,10 @@ def _way_out(switch: Switch, topology: Topology) -> list[Action]:
 
 
 def _trunk_actions(switch: Switch, target: str, topology: Topology) -> list[Action]:
-    """Tag, and out towards another switch of the segment; nothing where there is no way."""
-    port = _out_port(LinkKind.TRUNK, switch.name, target, topology)
-    if port is None:
+    """Tag, and out towards another switch of the segment; nothing where there is no way, or no frame may go it yet."""
+    place = topology.out_port(LinkKind.TRUNK, switch.name, target)
+    port = topology.port_number(place) if place is not None else None
+    if place is None or port is None or not topology.trusted(place, topology.fabric.wires[place][1]):
         return []
     return [PushVlan(), Move(TAG_REG.field, f.VLAN_TCI, TAG_REG.bits), Output(port)]
 

@@ -1,9 +1,12 @@
 """The fabric as it is: declared links whose ports exist and are up, and the paths over them.
 
-A port that its switch reports as missing or down takes its link out. So does a switch that is not admitted: nobody has
-seen yet that it holds what it is to hold and nothing else, so what it sends may carry the tags of others, and what it
-is sent it may give to others. What switches last said, and which were admitted, is kept on disk by the System Manager,
-so that neither a restart nor a switch that is away changes any path.
+A port that its switch reports as missing or down takes its link out. A switch that is not admitted is sent nothing,
+and nothing is taken from it: nobody has seen yet that it holds what it is to hold and nothing else, so what it sends
+may carry the tags of others, and what it is sent it may give to others. Paths over the interconnect go around it. The
+trunks inside a segment are a tree, which goes around nothing: paths there do not depend on who is admitted, and are as
+declared where nobody has said otherwise, so that a thousand new switches change little when they come and are let in.
+What switches last said, and which were admitted, is kept on disk by the System Manager, so that neither a restart nor
+a switch that is away changes any path.
 """
 
 from __future__ import annotations
@@ -60,7 +63,7 @@ class Topology:
         ends: dict[LinkKind, set[str]] = {LinkKind.TRUNK: set(), LinkKind.CORE: set()}
         for name in changed:
             for near, (kind, far) in self.fabric.wires_of.get(name, {}).items():
-                if self._is_live(near, far) != new._is_live(near, far):
+                if self._is_live(kind, near, far) != new._is_live(kind, near, far):
                     ends[kind] |= {near.switch, far.switch}
         by_segment: dict[str, set[str]] = {}
         for name in ends[LinkKind.TRUNK]:
@@ -101,8 +104,14 @@ class Topology:
         """Whether frames may pass a link: both its switches are admitted."""
         return link_end.switch in self.admitted and far.switch in self.admitted
 
-    def _is_live(self, near: Place, far: Place) -> bool:
+    def _is_live(self, kind: LinkKind, near: Place, far: Place) -> bool:
+        if kind is LinkKind.TRUNK:
+            return not self._is_out(near) and not self._is_out(far)
         return self.trusted(near, far) and self.port_up(near) and self.port_up(far)
+
+    def _is_out(self, place: Place) -> bool:
+        """Whether a switch has said that a port is missing or down."""
+        return place.switch in self._ports and not self.port_up(place)
 
     def trunks(self, segment: str) -> Trunks:
         """The live trunks of a segment."""
@@ -128,7 +137,7 @@ class Topology:
         for name in switches:
             ends: dict[str, tuple[str, Place]] = {}
             for near, (kind, far) in self.fabric.wires_of[name].items():
-                if kind is wanted and self._is_live(near, far):
+                if kind is wanted and self._is_live(kind, near, far):
                     link_name = min(f"{near} - {far}", f"{far} - {near}")
                     ends[far.switch] = min(ends.get(far.switch, (link_name, near)), (link_name, near), key=_first)
             found.pop(name, None)

@@ -40,12 +40,12 @@ class Unacknowledged:
             self._floor_serial = max(self._floor_serial, self._known.pop(known))
         self._gone += forgotten
 
-    def acknowledge(self, serial: int, but: Collection[int], connected: int) -> None:
+    def acknowledge(self, serial: int, but: Collection[int], read_from: int) -> None:
         """The switch has what was wanted up to a serial, but for some of what was wanted at the serials `but`.
 
-        `UNKNOWN` among these means any of those before it was `connected`.
+        `UNKNOWN` among these means any of those up to `read_from`.
         """
-        above = connected if UNKNOWN in but else UNKNOWN
+        above = read_from if UNKNOWN in but else UNKNOWN
         if self._floor_serial <= serial and above < 0 and not any(0 < other <= self._floor_serial for other in but):
             self.floor, self._floor_serial = -1, 0
         done = [known for known, needed in self._known.items() if above < needed <= serial and needed not in but]

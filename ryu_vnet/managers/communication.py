@@ -59,8 +59,8 @@ class CommunicationManager:
         """Counts what was wanted and released."""
         self.done = 0
         """Up to which `serial` the switch has acknowledged or refused everything."""
-        self._connected_at = 0
-        """The `serial` when it connected."""
+        self._read_from = 0
+        """Up to which `serial` it is not remembered what was wanted when: it was wanted before the switch was read."""
         self._revision = 0
         self._held = 0
         self._questions = Questions()
@@ -125,7 +125,7 @@ class CommunicationManager:
         self.trouble = None
         self.off.clear()
         self._agenda.clear()
-        self._connected_at = self.serial
+        self._read_from = self.serial
         self._ports.ask()
         return Effects([self._questions.begin(version)])
 
@@ -179,6 +179,10 @@ class CommunicationManager:
         for needing in (*carried, revision):
             self.unacknowledged.add(needing, self.serial)
         if self.state in (State.AWAY, State.REFUSED):
+            return Effects()
+        if self.state is State.READING and self._reading is None:
+            # What it has will be read, and compared with what is wanted then.
+            self._read_from = self.serial
             return Effects()
         self._agenda.wish(before, self.serial, rollout)
         return self._go_on(Effects())
@@ -302,8 +306,7 @@ class CommunicationManager:
         """All groups, or all rows, have come, and these were not known to be as they are."""
         if self.state is not State.READING:
             return self._put_right(self._watch.audited(found, self._changing.change))
-        for key, value in found.items():
-            self.standing.found(key, value)
+        self.standing.found_all(found)
         return Effects()
 
     def _has_read_all(self, reading: Reading) -> Effects:
@@ -396,4 +399,4 @@ class CommunicationManager:
         if not any(other <= serial for other in but):
             self._held = max(self._held, revision)
         if self.admitted:
-            self.unacknowledged.acknowledge(serial, but, self._connected_at)
+            self.unacknowledged.acknowledge(serial, but, self._read_from)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from ..compiler.compilation import Changes, Compilation
 from ..compiler.pipeline import FIRST_PORT_GROUP, NETWORK_BITS
@@ -18,6 +18,8 @@ from .encoding import Encoder, Rows
 
 _ROWS_ONLY = (Kind.LOCAL, Kind.ADDRESS)
 """Kinds of units that have no groups."""
+_UNITS_AT_ONCE = 1000
+"""So many are compiled between two pauses: some 25 ms."""
 
 
 class Programme:
@@ -35,12 +37,14 @@ class Programme:
         """The topology that the contents follow from."""
         return self.compilation.topology
 
-    def load(self, model: Model, topology: Topology) -> None:
-        """Compile everything, into a programme that is still empty."""
+    def load(self, model: Model, topology: Topology, pause: Callable[[], None] = lambda: None) -> None:
+        """Compile everything, into a programme that is still empty. Every now and then `pause` is called."""
         stale = self.compilation.update(everything(model), topology)
         self._have(topology.fabric)
-        for unit in stale:
+        for done, unit in enumerate(stale):
             self._put_first(unit)
+            if done % _UNITS_AT_ONCE == 0:
+                pause()
 
     def update(self, changes: Changes, topology: Topology, switches: Collection[str] = ()) -> dict[str, Before]:
         """Take over what has changed (see `Compilation.update`).
@@ -115,6 +119,12 @@ class Programme:
         for name, rows in by_switch.items():
             contents, mine = self.contents[name], own.get(name, ())
             touched = before.setdefault(name, {})
+            if unit.kind in _ROWS_ONLY and not mine and contents.rows.keys().isdisjoint(rows):
+                # As most are: all of it is new.
+                for key in rows:
+                    touched.setdefault(key, None)
+                contents.rows.update(rows)  # type: ignore[arg-type]
+                continue
             for key, value in rows.items():
                 present = contents.get(key)
                 if present is not None and key not in mine:

@@ -41,6 +41,13 @@ class Standing:
         else:
             self.off[key] = value
 
+    def found_all(self, different: Before) -> None:
+        """The switch has something else under these keys than it was known to have."""
+        known = self.off.keys() & different.keys()
+        self.off.update(different)
+        for key in known:
+            self.found(key, different[key])
+
     def did(self, steps: Iterable[Step]) -> None:
         """The switch has done these steps."""
         rows, groups, off = self.wanted.rows, self.wanted.groups, self.off
@@ -127,6 +134,6 @@ class Reading:
         if known != expected:
             # Only now is it worth knowing which have come.
             seen = {part[0] for message in parts for part in read(message)}
-            found.update((key, None) for key in wanted if key not in seen and key not in off)
-            found.update((key, None) for key, value in off.items() if key not in seen and value is not None)
+            found.update(dict.fromkeys([key for key in wanted if key not in seen and key not in off]))
+            found.update(dict.fromkeys([key for key, value in off.items() if key not in seen and value is not None]))
         return found

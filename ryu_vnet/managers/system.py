@@ -52,7 +52,7 @@ from .settling import settle
 Json = dict[str, Any]
 
 DRIFTS_KEPT = 1000
-ADMIT_SECONDS = 1.0
+ADMIT_SECONDS = 15.0
 """How long a switch that is in step may wait for others that are being read, to be let in together with them."""
 
 
@@ -74,8 +74,13 @@ class System:
         send: Callable[[str, Iterable[bytes]], None],
         clock: Callable[[], float],
         soon: Callable[[Callable[[], None]], None] = lambda job: job(),
+        *,
+        compiled: bool = True,
     ) -> None:
-        """`soon` calls a function a little later, so that what many switches say at once is taken in at once."""
+        """`soon` calls a function a little later, so that what many switches say at once is taken in at once.
+
+        Raises StoreError where the store cannot be read. Not `compiled`: nothing but `compile` may be called yet.
+        """
         self._store = store
         self._clock = clock
         self._soon = soon
@@ -111,7 +116,9 @@ class System:
         self._awaited = AwaitedPorts()
         self._let_go: dict[Resting, float] = {}
         """For identifiers that rest: since when no switch can have a rule for them any more."""
-        self._load()
+        self._read()
+        if compiled:
+            self.compile()
 
     @property
     def revision(self) -> int:
@@ -137,7 +144,7 @@ class System:
         """The communication manager of each declared switch."""
         return self.delivery.switches
 
-    def _load(self) -> None:
+    def _read(self) -> None:
         values = []
         for document in self._store.list().documents:
             if document.key == FABRIC_KEY:
@@ -149,10 +156,18 @@ class System:
             else:
                 values.append(from_document(document.key, document.value))
         self.model = Model(values)
-        self._programme.load(self.model, self._new_topology(self.fabric, self.ports))
-        self.delivery.follow(self.fabric, self._programme.contents, self.topology.admitted)
+
+    def compile(self, pause: Callable[[], None] = lambda: None) -> None:
+        """Compile all that the store held. With a hundred thousand nodes that takes ten seconds: every now and then
+        `pause` is called, in which others may do what has nothing to do with this system."""
+        self._compile_anew(self._new_topology(self.fabric, self.ports), pause)
         self.delivery.forget_up_to(self.revision)
-        self._await_ports(((None, value) for value in values), self.revision)
+        self._await_ports(((None, value) for value in self.model.values()), self.revision)
+
+    def _compile_anew(self, topology: Topology, pause: Callable[[], None] = lambda: None) -> None:
+        self._programme = Programme()
+        self._programme.load(self.model, topology, pause)
+        self.delivery.follow(self.fabric, self._programme.contents, topology.admitted)
 
     # --- requests ---------------------------------------------------------------------------------------------------
 
@@ -215,9 +230,7 @@ class System:
             raise
         except Exception:
             # Compiling was left in the middle. What the switches have was not touched, and is what this gives again.
-            self._programme.__init__()  # type: ignore[misc]
-            self._programme.load(self.model, old)
-            self.delivery.follow(self.fabric, self._programme.contents, old.admitted)
+            self._compile_anew(old)
             raise
 
     def _commit(self, documents: Mapping[str, Json | None]) -> int:

@@ -46,9 +46,8 @@ def test_a_chunk_is_as_large_as_it_may_be_and_no_larger(numbers: set[int]) -> No
         assert members and 0 < chunk < 1 << DEEPEST + 1
         assert len(members) <= CHUNK or chunk >= 1 << DEEPEST
         if chunk > 1:
-            beside = {
-                c for c in found if c >> c.bit_length() - (chunk >> 1).bit_length() == chunk >> 1 and c >= chunk >> 1
-            }
+            whole = chunk >> 1
+            beside = {c for c in found if c >= whole and c >> c.bit_length() - whole.bit_length() == whole}
             assert sum(len(found[c]) for c in beside) > CHUNK, "two halves that fit into one"
 
 

@@ -155,9 +155,9 @@ def test_what_needs_what_is_not_there_waits_and_nothing_else() -> None:
     backlog = Unacknowledged()
     for revision, serial in ((10, 1), (20, 2), (30, 3)):
         backlog.add(revision, serial)
-    backlog.acknowledge(2, {1}, connected=0)
+    backlog.acknowledge(2, {1}, read_from=0)
     assert [*backlog] == [10, 30] and backlog.drain() == [20] and backlog.drain() == []
-    backlog.acknowledge(3, (), connected=0)
+    backlog.acknowledge(3, (), read_from=0)
     assert not backlog and backlog.drain() == [10, 30]
 
 
@@ -166,11 +166,11 @@ def test_an_older_revision_may_need_what_was_wanted_later() -> None:
     backlog.add(10, 1)
     backlog.add(10, 4)
     backlog.add(20, 4)
-    backlog.acknowledge(3, (), connected=0)
+    backlog.acknowledge(3, (), read_from=0)
     assert [*backlog] == [10, 20]
-    backlog.acknowledge(4, {4}, connected=0)
+    backlog.acknowledge(4, {4}, read_from=0)
     assert [*backlog] == [10, 20]
-    backlog.acknowledge(4, (), connected=0)
+    backlog.acknowledge(4, (), read_from=0)
     assert not backlog
 
 
@@ -178,9 +178,9 @@ def test_what_was_wanted_before_the_connection_may_need_anything() -> None:
     backlog = Unacknowledged()
     for revision in range(1, 6):
         backlog.add(revision, revision)
-    backlog.acknowledge(5, {UNKNOWN}, connected=3)
+    backlog.acknowledge(5, {UNKNOWN}, read_from=3)
     assert [*backlog] == [1, 2, 3]
-    backlog.acknowledge(5, {5}, connected=3)
+    backlog.acknowledge(5, {5}, read_from=3)
     assert not backlog
 
 
@@ -188,9 +188,9 @@ def test_after_a_restart_all_revisions_count_until_the_switch_is_as_it_is_to_be(
     backlog = Unacknowledged()
     backlog.forget_up_to(7)
     backlog.add(8, 1)
-    backlog.acknowledge(1, {UNKNOWN}, connected=0)
+    backlog.acknowledge(1, {UNKNOWN}, read_from=0)
     assert 5 in backlog and 7 in backlog and 8 not in backlog and bool(backlog)
-    backlog.acknowledge(1, {1}, connected=0)
+    backlog.acknowledge(1, {1}, read_from=0)
     assert not backlog and 7 not in backlog
 
 
@@ -201,7 +201,7 @@ def test_the_list_of_a_switch_that_is_away_is_cut() -> None:
         backlog.add(revision, revision + 1)
         assert revision in backlog and len([*backlog]) <= Unacknowledged.KEPT
     assert set(backlog.drain()) == set(range(backlog.floor + 1))
-    backlog.acknowledge(most, {1}, connected=0)
+    backlog.acknowledge(most, {1}, read_from=0)
     assert 1 in backlog and backlog.floor + 1 not in backlog
-    backlog.acknowledge(most, (), connected=0)
+    backlog.acknowledge(most, (), read_from=0)
     assert not backlog
