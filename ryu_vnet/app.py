@@ -66,6 +66,7 @@ class _Outbox:
         """Whose messages these are: one that takes its place starts over, on a connection of its own."""
         self._queue = hub.Queue()
         self._is_idle = True
+        self._hangs_up = False
         hub.spawn(self._run)
 
     def put(self, chunks: Iterable[bytes]) -> None:
@@ -90,16 +91,15 @@ class _Outbox:
 
     def close(self, *, hang_up: bool = False) -> None:
         """Send what was put, and end. `hang_up`: and the connection with it; the switch will come again."""
+        self._hangs_up |= hang_up
         self._queue.put(None)
-        if hang_up:
-            self._queue.put(None)
 
     def _run(self) -> None:
         while (chunks := self._queue.get()) is not None:
             for chunk in chunks:
                 self.datapath.send(chunk)
             self._is_idle = self._queue.empty()
-        if not self._queue.empty():
+        if self._hangs_up:
             self.datapath.send(b"", close_socket=True)
 
     def _made(self, chunks: Iterable[bytes]) -> Iterator[bytes]:

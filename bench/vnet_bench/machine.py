@@ -7,7 +7,6 @@ import platform
 import subprocess
 from pathlib import Path
 
-
 TICKS = os.sysconf("SC_CLK_TCK")
 
 

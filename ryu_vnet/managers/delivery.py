@@ -90,6 +90,8 @@ class Delivery:
                 del self.switches[name]
                 self._turns.pop(name, None)
                 self._behind.discard(name)
+                for rollout in self._rollouts.values():
+                    rollout.waiting.pop(name, None)
                 for revision in [r for r, (names, _) in self._awaiting.items() if name in names]:
                     self._waits_no_more(revision, name)
         for name, switch in sorted(fabric.switches.items()):
@@ -123,7 +125,7 @@ class Delivery:
         for name, effect in effects.items():
             self.effect(name, effect)
         # This one may have nothing to wait for; others may have waited for a switch that is no longer there.
-        for each in [*self._rollouts]:
+        for each in [each for each, rollout in self._rollouts.items() if each == number or not rollout.waiting]:
             self._advance(each)
 
     def _in_phases(self, before: Mapping[str, Before]) -> list[str]:

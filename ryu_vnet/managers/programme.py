@@ -156,7 +156,7 @@ class Tables(Mapping[str, SwitchTable]):
         for key, value in contents.rows.items():
             table.add(decode_row(key, value)[0])
         for group, value in contents.groups.items():
-            table.add_group(decode_group(group, value, _origin_of_group(group, number)))
+            table.add_group(decode_group(group, value, origin_of_group(group, number)))
         return table
 
     def __iter__(self) -> Iterator[str]:
@@ -166,7 +166,7 @@ class Tables(Mapping[str, SwitchTable]):
         return len(self._programme.contents)
 
 
-def _origin_of_group(group: int, switch: int) -> Origin:
+def origin_of_group(group: int, switch: int) -> Origin:
     """What one of our groups exists for; groups have no cookie."""
     if group >= FIRST_PORT_GROUP:
         return Origin(Subject.SWITCH, switch)

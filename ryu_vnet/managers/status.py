@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from ..compiler.pipeline import FIRST_PORT_GROUP, NETWORK_BITS, STAGE_BY_TABLE
+from ..compiler.pipeline import STAGE_BY_TABLE
 from ..model.values import LABELS, Network, Place
 from ..openflow.changes import Kind
 from ..openflow.rows import decode_group, decode_row
 from .bridge import BridgeReport, refusals, warnings
 from .explain import Meanings, Names
+from .programme import origin_of_group
 from .system import System
 from .tables import require_switch, to_send, why
 
@@ -218,9 +219,10 @@ def _rejections(common: _Common, name: str) -> Iterator[Rejection]:
 
 
 def _origin_of_group(common: _Common, name: str, number: int) -> str:
-    if number >= FIRST_PORT_GROUP or number not in common.system.switches[name].wanted.groups:
+    manager = common.system.switches[name]
+    if number not in manager.wanted.groups:
         return f"switch {name}"
-    return f"network {common.names.network(number & (1 << NETWORK_BITS) - 1)}"
+    return common.names.origin(origin_of_group(number, manager.number))
 
 
 def _port_troubles(common: _Common, name: str) -> Iterator[PortTrouble]:

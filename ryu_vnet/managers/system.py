@@ -165,6 +165,8 @@ class System:
         self._await_ports(((None, value) for value in self.model.values()), self.revision)
 
     def _compile_anew(self, topology: Topology, pause: Callable[[], None] = lambda: None) -> None:
+        """Compile everything. Where compiling was left in the middle, what switches have was not touched, and is what
+        this gives again with the topology that they have it from."""
         self._programme = Programme()
         self._programme.load(self.model, topology, pause)
         self.delivery.follow(self.fabric, self._programme.contents, topology.admitted)
@@ -229,7 +231,6 @@ class System:
             self.delivery.follow(self.fabric, self._programme.contents, old.admitted)
             raise
         except Exception:
-            # Compiling was left in the middle. What the switches have was not touched, and is what this gives again.
             self._compile_anew(old)
             raise
 
@@ -311,9 +312,14 @@ class System:
         self._unsaved |= reported.keys()
         carried = {needed for manager in admitted.values() for needed in manager.unacknowledged}
         changed = reported.keys() | admitted.keys()
-        topology = self.topology.after(self.ports, self.topology.admitted | admitted.keys(), changed)
+        old = self.topology
+        topology = old.after(self.ports, old.admitted | admitted.keys(), changed)
         carried |= self._seen_ports(reported, topology)
-        before = self._programme.update((), topology, changed)
+        try:
+            before = self._programme.update((), topology, changed)
+        except Exception:
+            self._compile_anew(old)
+            raise
         for name, manager in admitted.items():
             self.delivery.effect(name, manager.admit())
         self.delivery.hand_out(before, revision, sorted(carried))
