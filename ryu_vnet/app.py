@@ -295,7 +295,8 @@ class VnetApp(framework.Application):
         """Keep the garbage collector from looking through the model again and again: a million objects take it 0.2 s,
         in which nothing else is done, and none of them is garbage."""
         size = self.system.model.size
-        if size > GROWTH * self._settled_size:
+        # Not while somebody waits for his request, unless there is always somebody.
+        if size > (GROWTH if not self._waiters else GROWTH**3) * self._settled_size:
             self._settled_size = size
             gc.collect()
             gc.freeze()

@@ -97,12 +97,14 @@ class Chassis:
         return self._children.run("ovs-vsctl", f"--db=unix:{self._children.folder / 'db.sock'}", *arguments)
 
     def add_interfaces(self, names: Sequence[str]) -> None:
-        """Plug dummy interfaces into the integration bridge, each with its name as OVN's iface-id."""
+        """Plug interfaces into the integration bridge, each with its name as OVN's iface-id. Over a dummy data path
+        they are of the same kind as the access ports of our own bridges (`ovsdb.ACCESS_PORT`)."""
+        kind = ["type=patch", "options:peer=nowhere"] if self._datapath == "dummy" else ["type=dummy"]
         for part in _parts(names, INTERFACES_A_CALL):
             command: list[str] = []
             for name in part:
                 command += ["--", "add-port", BRIDGE, name]
-                command += ["--", "set", "Interface", name, "type=dummy", f"external_ids:iface-id={name}"]
+                command += ["--", "set", "Interface", name, *kind, f"external_ids:iface-id={name}"]
             self.vsctl(*command)
 
     def rows(self) -> int:

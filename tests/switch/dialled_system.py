@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import select
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +23,7 @@ from ryu_vnet.managers import requests
 from ryu_vnet.managers.requests import Work
 from ryu_vnet.managers.system import Answer, System
 from ryu_vnet.openflow import replies
-from ryu_vnet.openflow.wire import MessageType, Version
+from ryu_vnet.openflow.wire import MessageType, Multipart, Version
 from ryu_vnet.schema import Intent
 
 PATIENCE_SECONDS = 20.0
@@ -108,6 +108,7 @@ class DialledSystem:
             for message in peer.arrived():
                 if message[1] == MessageType.BARRIER_REPLY:
                     self.log.append(Event(names[id(peer)], frozenset()))
+                self._keys[names[id(peer)]].update(_told_keys(message))
                 self.system.switch_message(names[id(peer)], message)
         jobs, self._jobs = self._jobs, []
         for job in jobs:
@@ -137,3 +138,13 @@ class DialledSystem:
                 else:
                     yield "change" if key in held else "add"
                     held.add(key)
+
+
+def _told_keys(message: bytes) -> Iterator[bytes]:
+    """Table, priority and match of each row that a switch tells of in a dump (OpenFlow 1.4.1, 7.3.5.2): it may hold
+    some from an earlier life."""
+    at = 16
+    while message[1] == MessageType.MULTIPART_REPLY and message[9] == Multipart.FLOW and at < len(message):
+        match = message[at + 48 : at + 48 + (int.from_bytes(message[at + 50 : at + 52], "big") + 7 & ~7)]
+        yield message[at + 2 : at + 3] + message[at + 12 : at + 14] + match
+        at += int.from_bytes(message[at : at + 2], "big")
