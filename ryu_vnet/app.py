@@ -119,6 +119,8 @@ class VnetApp(framework.Application):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         gc.set_threshold(*COLLECTED_AFTER)
+        # Nothing that is made until all is compiled is garbage.
+        gc.disable()
         try:
             self.settings = read_settings()
             store = SqliteStore(self.settings.store)
@@ -158,6 +160,7 @@ class VnetApp(framework.Application):
             # In a green thread nothing else ends the process.
             os._exit(1)
         self._spare_collector()
+        gc.enable()
         self._is_ready = True
         self.system.listeners.append(self._notify)
         self._serve()
@@ -298,7 +301,7 @@ class VnetApp(framework.Application):
         # Not while somebody waits for his request, unless there is always somebody.
         if size > (GROWTH if not self._waiters else GROWTH**3) * self._settled_size:
             self._settled_size = size
-            gc.collect()
+            gc.collect(1)
             gc.freeze()
 
     def _connected(self) -> list[str]:
