@@ -38,7 +38,8 @@ COLLECTED_AFTER = 100_000, 20, 20
 """How many new objects (and so on, see `gc.set_threshold`) the garbage collector waits for. Nearly all that is made
 here is freed without it, and with a hundred thousand nodes to load or send it would take a quarter of the time."""
 GROWTH = 1.25
-"""By how much the model must have grown for its objects to be taken out of what the garbage collector looks at."""
+"""By how much the model and what switches are to hold must have grown for their objects to be taken out of what the
+garbage collector looks at."""
 
 
 def _guarded(job: Callable[[], None]) -> None:
@@ -297,7 +298,7 @@ class VnetApp(framework.Application):
     def _spare_collector(self) -> None:
         """Keep the garbage collector from looking through the model again and again: a million objects take it 0.2 s,
         in which nothing else is done, and none of them is garbage."""
-        size = self.system.model.size
+        size = self.system.model.size + sum(len(manager.wanted) for manager in self.system.switches.values())
         # Not while somebody waits for his request, unless there is always somebody.
         if size > (GROWTH if not self._waiters else GROWTH**3) * self._settled_size:
             self._settled_size = size
