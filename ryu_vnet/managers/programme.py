@@ -82,7 +82,12 @@ class Programme:
         contents = self.contents.get(name)
         if contents is None:
             return {}
-        return {key: value for key, value in touched.items() if contents.get(key) != value}
+        rows, groups = contents.rows, contents.groups
+        return {
+            key: value
+            for key, value in touched.items()
+            if (rows.get(key) if isinstance(key, bytes) else groups.get(key)) != value
+        }
 
     def _put_first(self, unit: Unit) -> None:
         """Let a unit contribute for the first time; who knows what stood there before does not matter."""

@@ -6,11 +6,10 @@ The kind of a document is the part of its key before the first slash.
 from __future__ import annotations
 
 from dataclasses import asdict
-from functools import lru_cache
 from typing import Any
 
 from ..errors import StoreError
-from .names import Prefix, format_mac, format_prefix, parse_mac, parse_prefix
+from .names import format_mac, format_prefix, parse_mac, parse_prefix
 from .values import Counters, Interface, Network, Node, Place, Resting, TagGrant, Tenant, Value
 
 Json = dict[str, Any]
@@ -64,18 +63,12 @@ def from_document(key: str, document: Json) -> Value:
     raise StoreError(f"document {key} is of no kind that this version knows")
 
 
-@lru_cache(maxsize=1 << 16)
-def _prefix(text: str) -> Prefix:
-    """The prefix that a text names. Tenants use the same addresses: one value serves all of them."""
-    return parse_prefix(text)
-
-
 def _interface(document: Json) -> Interface:
     return Interface(
         document["name"],
         document["number"],
         parse_mac(document["mac"]) if document["mac"] is not None else None,
-        tuple(map(_prefix, document["ips"])),
+        tuple(map(parse_prefix, document["ips"])),
         Place(*document["place"]) if document["place"] else None,
         document["network"],
         # What was stored before there was a choice was given.

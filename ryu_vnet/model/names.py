@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TypeAlias
 
@@ -88,14 +89,24 @@ def segment_of_mac(mac: int) -> int | None:
 def parse_prefix(text: str, where: str = "ips") -> Prefix:
     """An IPv4 or IPv6 address, or a prefix of either. Raises Invalid, also for a group address."""
     try:
-        prefix = ip_network(text)
+        prefix = _source(text)
     except ValueError as error:
         raise Invalid(Problem(where, f"{text!r}: {error}", "an address or prefix: 10.0.0.11, fd00::/64")) from None
-    single = prefix.prefixlen == prefix.max_prefixlen
-    nobodys = prefix.is_multicast or prefix.is_loopback or (single and int(prefix[0]) in (0, 0xFFFFFFFF))
-    if "%" in text or (prefix.prefixlen and nobodys):
+    if prefix is None:
         raise Invalid(Problem(where, f"{text} cannot be a source address", "a unicast address"))
     return prefix
+
+
+@lru_cache(maxsize=1 << 16)
+def _source(text: str) -> Prefix | None:
+    """The prefix that a text names, None where it is nobody's. Raises ValueError.
+
+    Tenants use the same addresses: one value serves all of them.
+    """
+    prefix = ip_network(text)
+    single = prefix.prefixlen == prefix.max_prefixlen
+    nobodys = prefix.is_multicast or prefix.is_loopback or (single and int(prefix[0]) in (0, 0xFFFFFFFF))
+    return None if "%" in text or (prefix.prefixlen and nobodys) else prefix
 
 
 def format_prefix(prefix: Prefix) -> str:
