@@ -1,6 +1,6 @@
 """Measures ryu-vnet beside its targets and its peers, all in one run on this machine.
 
-    python bench/run.py                      everything, about 25 minutes
+    python bench/run.py                      everything, about 15 minutes
     python bench/run.py --quick              the same with smaller sizes, a few minutes, for a first look
     python bench/run.py --only drift         one part: rows, one-switch, ovn, scale, drift, throughput
 

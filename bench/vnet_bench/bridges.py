@@ -16,7 +16,7 @@ class Bridge:
     """A bridge to be made. Its ports are numbered from 1, those of links first.
 
     Names of bridges and ports are unique in one daemon, because dummy devices are. A bridge that is not `controlled`
-    is given no controller. The access ports of one that is `plugged` are ports of the data path too.
+    is given no controller.
     """
 
     name: str
@@ -24,7 +24,6 @@ class Bridge:
     links: tuple[str, ...] = ()
     access: tuple[str, ...] = ()
     controlled: bool = True
-    plugged: bool = False
 
     @property
     def ports(self) -> tuple[str, ...]:

@@ -23,7 +23,6 @@ from .machine import cpu_seconds
 REPOSITORY = Path(__file__).parents[2]
 START_SECONDS = 120.0
 PATIENCE_SECONDS = 300.0
-PAGE = os.sysconf("SC_PAGE_SIZE")
 
 Json = dict[str, Any]
 

@@ -32,7 +32,7 @@ PER_DAEMON = 50
 """A daemon does the work of its bridges in one loop: with many more in it, one waits for the others."""
 PORTS_PER_DAEMON = 500
 """A daemon looks at all its ports each time round its loop: 300 bridges of 100 ports answered after 6 ms in 19 daemons,
-and after 30 ms in 6."""
+and after 30 ms in 6. A thousand with 94 ports each need half the time with five in a daemon that they need with 15."""
 START_SECONDS = 300.0
 """How long one daemon may take to make its bridges."""
 FILES_PER_BRIDGE = 8

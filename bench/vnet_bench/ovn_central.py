@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .ovn_children import Children, stopping, wait_until
-from .ovn_database import Database, Operation, text_map
+from .ovn_database import Database, Operation
 from .ovn_layout import PortPlan
 
 SCHEMAS = Path(shutil.which("ovn-northd") or "/usr/bin/ovn-northd").parents[1] / "share" / "ovn"
@@ -91,11 +91,6 @@ class Central:
     def sync(self) -> None:
         """Return when all chassis have realised what the northbound database says (`ovn-nbctl --wait=hv sync`)."""
         self._realise([])
-
-    def set_option(self, name: str, value: str) -> None:
-        """Set one of `NB_Global.options`."""
-        mutations = [["options", "insert", text_map({name: value})]]
-        self._north.transact({"op": "mutate", "table": "NB_Global", "where": [], "mutations": mutations})
 
     def _realise(self, operations: list[Operation]) -> list[Any]:
         raised = {"op": "mutate", "table": "NB_Global", "where": [], "mutations": [["nb_cfg", "+=", 1]]}

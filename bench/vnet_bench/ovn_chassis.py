@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from .ovn_children import START_SECONDS, Child, Children, stopping, wait_until
+from .ovn_children import START_SECONDS, Child, Children, stopping
+from .ovsdb import ACCESS_PEER, ACCESS_TYPE
 
 SCHEMA = Path("/usr/share/openvswitch/vswitch.ovsschema")
 BRIDGE = "br-int"
@@ -88,10 +89,6 @@ class Chassis:
         """Stop all of it."""
         self._children.stop()
 
-    def set_option(self, name: str, value: str) -> None:
-        """Set one of the `external_ids` that ovn-controller(8) reads."""
-        self.vsctl("set", "Open_vSwitch", ".", f"external_ids:{name}={value}")
-
     def vsctl(self, *arguments: str) -> str:
         """Run ovs-vsctl; it waits until the switch has done what was asked, unless told otherwise."""
         return self._children.run("ovs-vsctl", f"--db=unix:{self._children.folder / 'db.sock'}", *arguments)
@@ -99,7 +96,8 @@ class Chassis:
     def add_interfaces(self, names: Sequence[str]) -> None:
         """Plug interfaces into the integration bridge, each with its name as OVN's iface-id. Over a dummy data path
         they are of the same kind as the access ports of our own bridges (`ovsdb.ACCESS_PORT`)."""
-        kind = ["type=patch", "options:peer=nowhere"] if self._datapath == "dummy" else ["type=dummy"]
+        no_device = [f"type={ACCESS_TYPE}", f"options:peer={ACCESS_PEER}"]
+        kind = no_device if self._datapath == "dummy" else ["type=dummy"]
         for part in _parts(names, INTERFACES_A_CALL):
             command: list[str] = []
             for name in part:
@@ -128,10 +126,6 @@ class Chassis:
     def rows_younger_than(self, seconds: float) -> int:
         """How many rows were put there less than so many seconds ago, by the age that the switch gives for each."""
         return sum(float(found[1]) < seconds for found in DURATION.finditer(self._ofctl("dump-flows")))
-
-    def wait_for_rows(self, count: int, seconds: float = START_SECONDS) -> None:
-        """Wait until there are at least so many rows."""
-        wait_until(lambda: self.rows() >= count, f"{count} rows on {self.name}", seconds)
 
     def _ofctl(self, command: str) -> str:
         return self._children.run("ovs-ofctl", "--protocols=OpenFlow15", command, BRIDGE)

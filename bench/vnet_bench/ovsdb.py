@@ -21,10 +21,13 @@ ANSWER_SECONDS = 60.0
 LISTEN_SECONDS = 2.0
 LINK_PORT = {"type": "dummy", "mtu_request": 1600}
 """Bytes; enough for any link of a fabric whose nodes have 1500."""
-ACCESS_PORT = {"type": "patch", "options": ["map", [["peer", "nowhere"]]]}
+ACCESS_TYPE, ACCESS_PEER = "patch", "nowhere"
+ACCESS_PORT = {"type": ACCESS_TYPE, "options": ["map", [["peer", ACCESS_PEER]]]}
 """A patch port whose peer is not there. To OpenFlow it is a port like others, and up; but the data path does not know
 it, and so does not ask it for frames each time round. A daemon makes 5,000 of them in 2 s of processor time, where
 dummy ports, of which each one takes as long as there are others, need 13 s, and it answers several times as soon."""
+_NEXT: Json = {"op": "mutate", "table": "Open_vSwitch", "where": [], "mutations": [["next_cfg", "+=", 1]]}
+"""The operation with which `carried_out` tells whether the switch has come to the others of its transaction."""
 PROTOCOLS = ["set", ["OpenFlow13", "OpenFlow14"]]
 SETTINGS = {
     # One daemon stands for many machines: threads for frames that nobody sends would only compete with each other.
@@ -95,7 +98,7 @@ def make_bridges(bridges: Iterable[Bridge]) -> list[Json]:
     for bridge in bridges:
         ports = [_make_port(operations, bridge.name, {"type": "internal"})]
         for number, name in enumerate(bridge.ports, 1):
-            kind = LINK_PORT if bridge.plugged or number <= len(bridge.links) else ACCESS_PORT
+            kind = LINK_PORT if number <= len(bridge.links) else ACCESS_PORT
             ports.append(_make_port(operations, name, {**kind, "ofport_request": number}))
         row: Json = {
             "name": bridge.name,
@@ -137,10 +140,6 @@ def other_controllers(target: str) -> list[Json]:
     """Operations that have every bridge that has a controller look for it elsewhere. The rows of tables stay, as they
     do not where a controller is deleted and added."""
     return [{"op": "update", "table": "Controller", "where": [], "row": {"target": target}}, _NEXT]
-
-
-_NEXT: Json = {"op": "mutate", "table": "Open_vSwitch", "where": [], "mutations": [["next_cfg", "+=", 1]]}
-"""The operation with which `carried_out` tells whether the switch has come to the others of its transaction."""
 
 
 def _make_port(operations: list[Json], name: str, interface: Json) -> list[str]:

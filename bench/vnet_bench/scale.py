@@ -81,14 +81,11 @@ def measure(results: Results, switches: int, sizes: list[int], repetitions: int)
             _report(results, found)
 
 
-def fill(store: Path, intent: Intent) -> tuple[float, int]:
-    """Make a store that holds an intent, as if it had been applied while all switches were away: seconds, rows."""
-    started = time.monotonic()
+def fill(store: Path, intent: Intent) -> None:
+    """Make a store that holds an intent, as if it had been applied while all switches were away."""
     with SqliteStore(store) as opened:
         system = System(opened, lambda name, chunks: None, time.monotonic)
         system.request(lambda work: requests.apply(work, intent))
-        rows = sum(len(manager.wanted) for manager in system.switches.values())
-    return time.monotonic() - started, rows
 
 
 @contextmanager

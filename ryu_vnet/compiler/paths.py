@@ -17,8 +17,13 @@ from .units import Kind, Unit
 def all_units(fabric: Fabric) -> Iterator[Unit]:
     """All units about paths."""
     for name in fabric.switches:
-        yield from _switch_units(fabric, name)
-        yield from route_units(fabric, name)
+        yield from _units_of(fabric, name)
+
+
+def _units_of(fabric: Fabric, name: str) -> Iterator[Unit]:
+    """All that are about the paths of one switch."""
+    yield from _switch_units(fabric, name)
+    yield from route_units(fabric, name)
 
 
 def _switch_units(fabric: Fabric, name: str) -> Iterator[Unit]:
@@ -48,8 +53,7 @@ def redeclared_units(old: Fabric, new: Fabric, segments: set[str]) -> Iterator[U
     for fabric in (old, new):
         for segment in segments:
             for name in fabric.inside.get(segment, ()):
-                yield from _switch_units(fabric, name)
-                yield from route_units(fabric, name)
+                yield from _units_of(fabric, name)
         if another_core:
             for name in fabric.core_switches:
                 yield Unit(Kind.SWITCH, "", name, 0)
@@ -81,14 +85,12 @@ def port_units(old: Topology, new: Topology, name: str, ports: set[str]) -> Iter
     """What is stale because a switch has other numbers for these ports, or is admitted or not."""
     fabric = new.fabric
     wires = fabric.wires_of[name]
+    concerned = {name} if any(place.port in ports for place in wires) else set()
     if (name in old.admitted) != (name in new.admitted):
         # Whether frames may pass a link is for both its ends to know.
-        for end in {name, *(far.switch for _, far in wires.values())}:
-            yield from _switch_units(fabric, end)
-            yield from route_units(fabric, end)
-    if ports and any(place.port in ports for place in wires):
-        yield from _switch_units(fabric, name)
-        yield from route_units(fabric, name)
+        concerned |= {name, *(far.switch for _, far in wires.values())}
+    for each in concerned:
+        yield from _units_of(fabric, each)
 
 
 def trunk_units(old: Topology, new: Topology, segment: str) -> Iterator[Unit]:

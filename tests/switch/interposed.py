@@ -12,8 +12,10 @@ import struct
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 from types import TracebackType
+
+from relay import Relay, end
 
 from ryu_vnet.openflow import replies
 from ryu_vnet.openflow.wire import ONF_BUNDLE_ADD_MESSAGE, ONF_BUNDLE_CONTROL, ONF_EXPERIMENTER, MessageType, Version
@@ -23,15 +25,14 @@ _BAD_REQUEST, _BAD_TYPE, _BAD_EXPERIMENTER = 1, 1, 3
 _EXPERIMENTER = struct.Struct("!II")
 
 
-class Interposed:
+class Interposed(Relay):
     """Listens on a socket of its own, and has a connection to a bridge's for each that comes."""
 
     def __init__(self, bridge: Path) -> None:
         self.path = bridge.with_suffix(".between")
         self.to_switch, self.to_controller = Event(), Event()
         """Whether messages pass, each way."""
-        self.to_switch.set()
-        self.to_controller.set()
+        self.let_go()
         self.knows_bundles = True
         self.passed: list[bytes] = []
         """The messages that the controller has sent and that were let through."""
@@ -40,46 +41,29 @@ class Interposed:
         self.before: Callable[[bytes], None] = lambda message: None
         """Called for each message on its way to the switch."""
         self._bridge = bridge
-        self._sockets: list[socket.socket] = []
-        self._threads: list[Thread] = []
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(self.path))
-        self._listener.listen()
-        self._start(self._accept)
-
-    def __enter__(self) -> Interposed:
-        return self
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(self.path))
+        listener.listen()
+        super().__init__(listener)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # One that is shut down wakes up who waits for it; one that is only closed does not.
-        for each in (self._listener, *self._sockets):
-            _end(each)
-        self.to_switch.set()
-        self.to_controller.set()
-        for thread in self._threads:
-            thread.join()
-        for each in (self._listener, *self._sockets):
-            each.close()
+        super().__exit__(kind, error, trace)
         self.path.unlink()
 
-    def _start(self, target: Callable[..., None], *args: object) -> None:
-        thread = Thread(target=target, args=args, daemon=True)
-        self._threads.append(thread)
-        thread.start()
+    def let_go(self) -> None:
+        self.to_switch.set()
+        self.to_controller.set()
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                controller, _ = self._listener.accept()
-            except OSError:
-                return
-            switch = socket.socket(socket.AF_UNIX)
-            switch.connect(str(self._bridge))
-            self._sockets += [controller, switch]
-            self._start(self._carry, controller, switch, self.to_switch, self._let_through)
-            self._start(self._carry, switch, controller, self.to_controller, self._hear)
+    def dial(self) -> socket.socket:
+        switch = socket.socket(socket.AF_UNIX)
+        switch.connect(str(self._bridge))
+        return switch
+
+    def carry(self, controller: socket.socket, switch: socket.socket) -> None:
+        self.start(self._carry, controller, switch, self.to_switch, self._let_through)
+        self.start(self._carry, switch, controller, self.to_controller, self._hear)
 
     def _carry(
         self,
@@ -96,8 +80,8 @@ class Interposed:
                     passes.wait()
                     if let_through(message, source):
                         target.sendall(message)
-        _end(source)
-        _end(target)
+        end(source)
+        end(target)
 
     def _hear(self, message: bytes, switch: socket.socket) -> bool:
         self.said.append(message)
@@ -131,9 +115,3 @@ def _is(message: bytes, kind: MessageType, onf_kind: int) -> bool:
         found: tuple[int, int] = _EXPERIMENTER.unpack_from(message, 8)
         return found == (ONF_EXPERIMENTER, onf_kind)
     return message[1] == kind
-
-
-def _end(connection: socket.socket) -> None:
-    # Where the other end has closed it already, there is nothing left to end.
-    with suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)

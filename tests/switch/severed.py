@@ -11,16 +11,16 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from threading import Event, Thread
-from types import TracebackType
+from threading import Event
 
 from interposed import is_bundle_control
+from relay import Relay, end
 
 from ryu_vnet.openflow import replies
 from ryu_vnet.openflow.wire import BundleStep
 
 
-class Severed:
+class Severed(Relay):
     """Listens where a switch is told that its controller is, and connects to the controller for each that comes."""
 
     def __init__(self, port: int, kill: Callable[[], None]) -> None:
@@ -34,60 +34,26 @@ class Severed:
         self._skip = 0
         self._left: int | None = None
         """How many bytes still pass, while a bundle is open."""
-        self._sockets: list[socket.socket] = []
-        self._threads: list[Thread] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._start(self._accept)
+        super().__init__(socket.create_server(("127.0.0.1", 0)))
 
     @property
     def target(self) -> str:
         """What the bridge needs as its controller."""
         return f"tcp:127.0.0.1:{self._listener.getsockname()[1]}"
 
-    def __enter__(self) -> Severed:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        # The listener first: when its thread has ended, no further connection is made.
-        _end(self._listener, socket.SHUT_RDWR)
-        self._threads[0].join()
-        for each in self._sockets:
-            _end(each, socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join()
-        for each in (self._listener, *self._sockets):
-            each.close()
-
     def arm(self, after: int, skip: int = 0) -> None:
         """Let some bundles pass. In the next one, kill the controller when that many bytes have passed after its
         opening; where it is shorter, at some byte of its commit, before its end. The switch gets no byte after that."""
         self._armed, self._skip = after, skip
 
-    def _start(self, target: Callable[..., None], *args: object) -> None:
-        thread = Thread(target=target, args=args, daemon=True)
-        self._threads.append(thread)
-        thread.start()
+    def dial(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self._port))
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                switch, _ = self._listener.accept()
-            except OSError:
-                return
-            self._sockets.append(switch)
-            try:
-                controller = socket.create_connection(("127.0.0.1", self._port))
-            except OSError:
-                # The switch comes again, and finds nobody.
-                _end(switch, socket.SHUT_RDWR)
-                continue
-            self._sockets.append(controller)
-            for each in (switch, controller):
-                each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._start(self._to_switch, controller, switch)
-            self._start(self._to_controller, switch, controller)
+    def carry(self, switch: socket.socket, controller: socket.socket) -> None:
+        for each in (switch, controller):
+            each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.start(self._to_switch, controller, switch)
+        self.start(self._to_controller, switch, controller)
 
     def _to_controller(self, switch: socket.socket, controller: socket.socket) -> None:
         with suppress(OSError):
@@ -96,7 +62,7 @@ class Severed:
             while data := switch.recv(1 << 16):
                 with suppress(OSError):
                     controller.sendall(data)
-        _end(controller)
+        end(controller, socket.SHUT_WR)
 
     def _to_switch(self, controller: socket.socket, switch: socket.socket) -> None:
         received = b""
@@ -108,7 +74,7 @@ class Severed:
                 if is_cut:
                     self._kill()
                     self.done.set()
-        _end(switch)
+        end(switch, socket.SHUT_WR)
 
     def _until_cut(self, messages: list[bytes]) -> tuple[bytes, bool]:
         """What of these messages passes, and whether the controller is to be killed then."""
@@ -136,9 +102,3 @@ class Severed:
 def is_step(message: bytes, step: BundleStep) -> bool:
     """Whether a message is this step of a bundle; its type and flags are the last that it has."""
     return is_bundle_control(message) and int.from_bytes(message[-4:-2], "big") == step
-
-
-def _end(connection: socket.socket, ways: int = socket.SHUT_WR) -> None:
-    """Say that nothing more comes; what was sent before still arrives. Or end it both ways, which wakes who waits."""
-    with suppress(OSError):
-        connection.shutdown(ways)
