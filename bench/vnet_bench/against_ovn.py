@@ -22,9 +22,6 @@ SECTION = "against OVN, two hosts"
 MEMBERS = 50
 BULK_WAIT = 60
 SIZE_OF_TARGETS = 5000
-REST_SECONDS = 0.05
-"""Before each single change: Open vSwitch is still busy with the last one for some milliseconds after it has
-acknowledged it, because it looks at all ports anew when rows have changed."""
 
 Times = dict[str, list[float]]
 
@@ -71,7 +68,6 @@ def _ours(ports: int, repetitions: int) -> Times:
                 address = f"10.9.{number >> 8}.{(number & 255) + 1}"
                 body = {"running": True, "interfaces": {"eth0": {"ips": [address], "at": place, "network": network}}}
                 for method, what, content in (("PUT", "attach", body), ("DELETE", "detach", None)):
-                    time.sleep(REST_SECONDS)
                     started = time.perf_counter()
                     answer = controller.ask(method, f"/v1/tenants/{tenant}/nodes/spare{number}?wait=30", content)
                     found[what].append(time.perf_counter() - started)
@@ -85,9 +81,7 @@ def _theirs(ports: int, repetitions: int) -> Times:
         bulk = peer.bulk(ports)
         found: Times = {"bulk": [bulk.seconds], "attach": [], "detach": [], "rows": [float(rows) for rows in bulk.rows]}
         for _ in range(repetitions):
-            time.sleep(REST_SECONDS)
             found["attach"] += peer.attach(1)
-            time.sleep(REST_SECONDS)
             found["detach"] += peer.detach(1)
         return found
 
