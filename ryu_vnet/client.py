@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, final
@@ -117,9 +117,10 @@ class Client:
         """One network, with its tags, its label and its members."""
         return self._get(_path(ref, "networks"))
 
-    def put_network(self, ref: str, *, tagged: bool = False, wait: float = 0) -> Answer:
-        """Make a network, or change it. `tagged`: its nodes may send 802.1Q tags of their own."""
-        return self._change("PUT", _path(ref, "networks"), wait, {"tagged": tagged})
+    def put_network(self, ref: str, *, tagged: bool = False, traffic: Sequence[Json] = (), wait: float = 0) -> Answer:
+        """Make a network, or change it. `tagged`: its nodes may send 802.1Q tags of their own. `traffic` is the class
+        of frames that it is for, as in an intent: `[{"protocol": "tcp", "port": "80"}]`; none: all frames."""
+        return self._change("PUT", _path(ref, "networks"), wait, {"tagged": tagged, "traffic": [*traffic]})
 
     def delete_network(self, ref: str, *, wait: float = 0) -> Answer:
         """Remove a network that has no member any more."""

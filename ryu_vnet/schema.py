@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 
 class _Shape(BaseModel):
@@ -53,10 +53,30 @@ class FabricSpec(_Shape):
     links: list[LinkSpec] = Field(default_factory=list)
 
 
+Text = Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, int) else value)]
+"""What people may write as a number as well: `port: 80`."""
+
+
+class TrafficSpec(_Shape):
+    """One kind of frames of a traffic class. What is left out does not matter."""
+
+    ethertype: Text | None = Field(None, description="ipv4, ipv6 or a number", examples=["ipv4", "0x88b5"])
+    protocol: Text | None = Field(None, description="IP protocol, by name or number", examples=["tcp", "udp", "47"])
+    port: Text | None = Field(
+        None, description="A port or a range, in either direction of a connection", examples=["80", "16384-32767"]
+    )
+    source_port: Text | None = Field(None, description="A port or a range that it comes from", examples=["1024-65535"])
+    destination_port: Text | None = Field(None, description="A port or a range that it goes to", examples=["514"])
+    dscp: int | None = Field(None, ge=0, le=63, description="Code point in the IP header (RFC 2474)", examples=[46])
+
+
 class NetworkSpec(_Shape):
     """A private layer-2 broadcast domain."""
 
     tagged: bool = Field(False, description="Whether its nodes may send 802.1Q tags of their own")
+    traffic: list[TrafficSpec] = Field(
+        default_factory=list, description="The frames that it is for; none: all. ARP and neighbour discovery always are"
+    )
 
 
 class InterfaceSpec(_Shape):
@@ -73,7 +93,24 @@ class InterfaceSpec(_Shape):
         examples=[["10.0.0.11", "fd00::11"]],
     )
     at: str | None = Field(None, description="The switch port it sits on", examples=["host1:vnet0"])
-    network: str | None = Field(None, description="The network of the same tenant that it is in", examples=["X"])
+    networks: list[str] = Field(
+        default_factory=list,
+        description="The networks of the same tenant that it is in; `network: X` is short for one",
+        examples=[["X"]],
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_network(cls, value: object) -> object:
+        if isinstance(value, dict) and "network" in value:
+            if "networks" in value:
+                raise ValueError("both network and networks are given; network: X is short for networks: [X]")
+            name = value["network"]
+            if name is not None and not isinstance(name, str):
+                raise ValueError(f"network is {name!r}; it is the name of one network, or write networks: [X, Y]")
+            rest = {key: part for key, part in value.items() if key != "network"}
+            return {**rest, "networks": [] if name is None else [name]}
+        return value
 
 
 class NodeSpec(_Shape):

@@ -47,6 +47,10 @@ class Settings(BaseSettings):
     ovsdb: str | None = Field(
         None, description="Database of switches that name none: unix:/run/openvswitch/db.sock, ssl:10.0.0.1:6640"
     )
+    placement: str = Field(
+        "closest",
+        description="How hosts are chosen: closest, spread, or the name of an entry point of ryu_vnet.placement",
+    )
 
     @classmethod
     def settings_customise_sources(

@@ -20,7 +20,17 @@ from ryu_vnet.managers import requests
 from ryu_vnet.managers.communication import Effects, State
 from ryu_vnet.managers.system import System
 from ryu_vnet.model.names import format_mac, placed_mac
-from ryu_vnet.schema import FabricSpec, Intent, InterfaceSpec, LinkSpec, NetworkSpec, NodeSpec, SwitchSpec, TenantSpec
+from ryu_vnet.schema import (
+    FabricSpec,
+    Intent,
+    InterfaceSpec,
+    LinkSpec,
+    NetworkSpec,
+    NodeSpec,
+    SwitchSpec,
+    TenantSpec,
+    TrafficSpec,
+)
 from ryu_vnet.verify.simulate import Simulator
 
 
@@ -73,9 +83,27 @@ def any_mac(draw: st.DrawFn, index: int) -> str | None:
     return f"02:00:00:00:00:{index + 1:02x}" if mac is None else format_mac(mac)
 
 
+CLASSES = (
+    [],
+    [],
+    [TrafficSpec(protocol="tcp", port="80")],
+    [TrafficSpec(protocol="udp", port="5060-5070")],
+    [TrafficSpec(protocol="udp", destination_port="53"), TrafficSpec(protocol="udp", source_port="1000-1100")],
+    [TrafficSpec(protocol="udp")],
+    [TrafficSpec(ethertype="0x88b5")],
+    [TrafficSpec(dscp=46)],
+    [TrafficSpec(protocol="icmp"), TrafficSpec(protocol="icmpv6")],
+    [TrafficSpec(ethertype="ipv6"), TrafficSpec(ethertype="ipv4", protocol="tcp", source_port="80", dscp=46)],
+)
+"""Traffic classes, some of which overlap."""
+
+
 @st.composite
-def intents(draw: st.DrawFn) -> Intent:
-    """A fabric, and two tenants whose nodes may have the same addresses as the other's (see `any_mac`)."""
+def intents(draw: st.DrawFn, *, several: bool = False) -> Intent:
+    """A fabric, and two tenants whose nodes may have the same addresses as the other's (see `any_mac`).
+
+    `several`: interfaces may be in several networks at once, and networks may be for some traffic only.
+    """
     fabric = draw(fabrics())
     segments: dict[str, list[str]] = {}
     for name, switch in fabric.switches.items():
@@ -83,7 +111,13 @@ def intents(draw: st.DrawFn) -> Intent:
             segments.setdefault(switch.segment, []).append(name)
     tenants = {}
     for tenant in ("red", "blue"):
-        networks = {f"net{index}": NetworkSpec(tagged=draw(st.booleans())) for index in range(draw(st.integers(1, 2)))}
+        if several:
+            tagged = draw(st.sampled_from([False, False, True]))
+            kinds = draw(st.lists(st.sampled_from(CLASSES), min_size=1, max_size=4))
+            networks = {f"net{n}": NetworkSpec(tagged=tagged, traffic=kind) for n, kind in enumerate(kinds)}
+        else:
+            count = draw(st.integers(1, 2))
+            networks = {f"net{index}": NetworkSpec(tagged=draw(st.booleans())) for index in range(count)}
         nodes = {}
         for index in range(draw(st.integers(0, 5))):
             interface = InterfaceSpec(
@@ -91,7 +125,7 @@ def intents(draw: st.DrawFn) -> Intent:
                 ips=[f"10.0.0.{index + 1}", f"fd00::{index + 1}"],
                 # The segment first, so that networks spread over several of them.
                 at=f"{draw(st.sampled_from(segments[draw(st.sampled_from(sorted(segments)))]))}:{tenant}{index}",
-                network=draw(st.sampled_from([None, *networks])),
+                networks=draw(_some(sorted(networks), several)),
             )
             nodes[f"vm{index}"] = NodeSpec(
                 running=draw(st.sampled_from([True, True, True, False])), interfaces={"eth0": interface}
@@ -100,16 +134,28 @@ def intents(draw: st.DrawFn) -> Intent:
     return Intent(fabric=fabric, tenants=tenants)
 
 
+def _some(networks: list[str], several: bool) -> st.SearchStrategy[list[str]]:
+    one = st.sampled_from([[], *([network] for network in networks)])
+    return st.one_of(one, st.lists(st.sampled_from(networks), unique=True)) if several else one
+
+
 @dataclass(frozen=True)
 class Endpoint:
-    """A running interface as the intent has it, with its MAC address, and with the last byte of its IP address."""
+    """A running interface as the intent has it, with its MAC address, and with the last byte of its IP address.
+
+    `networks` are the references of those that it is in."""
 
     ref: str
-    network: str | None
+    networks: frozenset[str]
     mac: int
     number: int
     switch: str
     port: int
+
+    @property
+    def network(self) -> str | None:
+        """The one that it is in, where it is in one."""
+        return next(iter(self.networks), None)
 
 
 def new_system() -> System:
@@ -173,7 +219,7 @@ def endpoints(system: System, intent: Intent) -> list[Endpoint]:
                 switch, _, port = (interface.at or "").partition(":")
                 number = system.ports[switch][port].number
                 mac = known.interface(name).mac  # type: ignore[union-attr]
-                network = f"{tenant}/{interface.network}" if interface.network else None
+                networks = frozenset(f"{tenant}/{name}" for name in interface.networks)
                 last = int(ip_address(interface.ips[0])) & 0xFF
-                found.append(Endpoint(f"{tenant}/{node}", network, mac, last, switch, number))
+                found.append(Endpoint(f"{tenant}/{node}", networks, mac, last, switch, number))
     return found

@@ -27,6 +27,35 @@ def unicast(source: Endpoint, to: Endpoint) -> list[Packet]:
         frames.arp_reply(link, ip(source), ip(to)),
         frames.neighbour_advertisement(link, ip6(source), ip6(source), ip6(to), source.mac),
         frames.raw(link, 0x88B5, b"an ethertype of its own"),
+        frames.ipv4_tcp(link, ip(source), ip(to), (40000, 80)),
+        frames.ipv6_tcp(link, ip6(source), ip6(to), (80, 40000)),
+    ]
+
+
+def classed(source: Endpoint, mac: int) -> list[Packet]:
+    """Frames that differ in what traffic classes look at, to somebody with this MAC address or to a group."""
+    link, here, there = Link(source.mac, mac), ip(source), "10.0.0.99"
+    here6, there6 = ip6(source), "fd00::99"
+    whole = [
+        frames.ipv4_udp(link, here, there, (5065, 1), b"x" * 40),
+        frames.ipv6_udp(link, here6, there6, (1, 5065), b"x" * 40),
+        frames.ipv4_tcp(link, here, there, (1, 80), dscp=46),
+    ]
+    fragments = [part for frame in whole for part in frames.fragments(frame, 16)[:2]]
+    return [
+        *whole,
+        *fragments,
+        frames.ipv4_udp(link, here, there, (1050, 53)),
+        frames.ipv4_udp(link, here, there, (1050, 54)),
+        frames.ipv4_udp(link, here, there, (9, 9), dscp=46),
+        frames.ipv6_udp(link, here6, there6, (9, 9), dscp=46),
+        frames.ipv4_tcp(link, here, there, (80, 9), dscp=46),
+        frames.ipv4_tcp(link, here, there, (9, 9)),
+        frames.ipv6_tcp(link, here6, there6, (9, 80)),
+        frames.ipv4_echo(link, here, there),
+        frames.ipv6_echo(link, here6, there6),
+        frames.raw(link, 0x88B5, b"an ethertype of its own"),
+        frames.raw(link, 0x88B6, b"another one"),
     ]
 
 
@@ -51,6 +80,7 @@ def forged(source: Endpoint, victim: Endpoint) -> list[Packet]:
         frames.neighbour_advertisement(mine, ip6(source), "fd00::77", ip6(victim), source.mac),
         frames.neighbour_advertisement(mine, ip6(source), ip6(source), ip6(victim), 0x02FFFFFFFFFF),
         frames.neighbour_solicitation(source.mac, ip6(source), ip6(victim), 0x02FFFFFFFFFF),
+        *frames.fragments(frames.neighbour_advertisement(mine, ip6(source), "fd00::77", ip6(victim), source.mac))[:1],
         frames.raw(mine, 0x8847, bytes.fromhex("00011140") + whole.to_bytes()),
         frames.raw(mine, 0x8848, bytes.fromhex("00011140") + whole.to_bytes()),
     ]

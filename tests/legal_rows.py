@@ -41,8 +41,14 @@ from ryu_vnet.compiler.rows import (
 LAST_TABLE = 253
 LAST_PORT = 0xFEFF
 PRESENT = 0x1000
-REGISTERS = (f.REG0, f.REG1, f.REG2, f.REG3, f.REG4)
-KINDS = ("any", "arp", "ipv4", "ipv4 udp", "ipv6", "ipv6 udp", "icmpv6", "solicit", "advert", "mpls", "bare mpls")
+REGISTERS = (f.REG0, f.REG1, f.REG2, f.REG3, f.REG4, f.REG5, f.REG6)
+PORTS = {"tcp": (6, f.TCP_SRC, f.TCP_DST), "udp": (17, f.UDP_SRC, f.UDP_DST), "sctp": (132, f.SCTP_SRC, f.SCTP_DST)}
+"""The protocols that have ports: their numbers and fields."""
+KINDS = (
+    *("any", "arp", "ipv4", "ipv4 tcp", "ipv4 udp", "ipv4 sctp", "ipv6", "ipv6 tcp", "ipv6 udp", "ipv6 sctp"),
+    *("icmpv6", "solicit", "advert", "mpls", "bare mpls"),
+)
+LATER_FRAGMENT = 2
 
 
 def random_value(random: Random, field: Field) -> int:
@@ -77,6 +83,12 @@ def _vlan(random: Random) -> list[FieldMatch]:
     )
 
 
+def _of_any_ip(random: Random, with_ports: bool) -> list[FieldMatch]:
+    """Fragments and classes of service. A later fragment has no ports: a row that wants both is refused."""
+    found = _some(random, f.IP_FRAG, f.IP_DSCP)
+    return [item for item in found if not (with_ports and item.field is f.IP_FRAG and item.value & LATER_FRAGMENT)]
+
+
 def random_match(random: Random, kind: str) -> Match:
     """A match on packets of one of `KINDS`."""
     conditions = _some(random, f.IN_PORT, *REGISTERS)
@@ -84,21 +96,21 @@ def random_match(random: Random, kind: str) -> Match:
         mpls = _some(random, f.MPLS_BOS, f.MPLS_LABEL)
         return match(FieldMatch(f.PACKET_TYPE, PacketType.MPLS.value), *mpls, *conditions)
     conditions += _some(random, f.ETH_SRC, f.ETH_DST) + _vlan(random)
-    ipv4 = (FieldMatch(f.ETH_TYPE, 0x0800), *_some(random, f.IPV4_SRC, f.IPV4_DST))
-    ipv6 = (FieldMatch(f.ETH_TYPE, 0x86DD), *_some(random, f.IPV6_SRC, f.IPV6_DST))
-    udp = (FieldMatch(f.IP_PROTO, 17), *_some(random, f.UDP_SRC, f.UDP_DST))
+    version, _, transport = kind.partition(" ")
+    ip = _of_any_ip(random, with_ports=transport in PORTS)
+    ipv4 = (FieldMatch(f.ETH_TYPE, 0x0800), *_some(random, f.IPV4_SRC, f.IPV4_DST), *ip)
+    ipv6 = (FieldMatch(f.ETH_TYPE, 0x86DD), *_some(random, f.IPV6_SRC, f.IPV6_DST), *ip)
     icmpv6 = FieldMatch(f.IP_PROTO, 58)
     if kind == "arp":
         conditions += [FieldMatch(f.ETH_TYPE, 0x0806), *_some(random, f.ARP_SPA, f.ARP_SHA)]
         conditions += [FieldMatch(f.ARP_OP, random.choice([1, 2]))] if random.randrange(2) else []
-    elif kind == "ipv4":
-        conditions += [*ipv4, *_some(random, f.IP_PROTO)]
-    elif kind == "ipv4 udp":
-        conditions += [*ipv4, *udp]
-    elif kind == "ipv6":
-        conditions += [*ipv6, *_some(random, f.IP_PROTO)]
-    elif kind == "ipv6 udp":
-        conditions += [*ipv6, *udp]
+    elif version in ("ipv4", "ipv6"):
+        conditions += ipv4 if version == "ipv4" else ipv6
+        if transport:
+            number, *ports = PORTS[transport]
+            conditions += [FieldMatch(f.IP_PROTO, number), *_some(random, *ports)]
+        else:
+            conditions += _some(random, f.IP_PROTO)
     elif kind == "icmpv6":
         conditions += [*ipv6, icmpv6, *_some(random, f.ICMPV6_TYPE)]
     elif kind == "solicit":
@@ -165,6 +177,7 @@ def _on_ethernet(random: Random) -> list[Action]:
 
 def random_actions(random: Random, kind: str, groups: tuple[int, ...]) -> tuple[Action, ...]:
     """A list of actions for packets of one of `KINDS`, perhaps an empty one."""
+    version, _, transport = kind.partition(" ")
     actions: list[Action] = []
     for _ in range(random.randrange(4)):
         actions += _anything(random, groups)
@@ -174,12 +187,12 @@ def random_actions(random: Random, kind: str, groups: tuple[int, ...]) -> tuple[
             )
         if kind != "bare mpls":
             actions += _on_ethernet(random)
-        if kind.startswith("ipv4"):
-            actions.append(_set(random, f.IPV4_SRC, f.IPV4_DST))
-        if kind.startswith("ipv6"):
-            actions.append(_set(random, f.IPV6_SRC, f.IPV6_DST))
-        if kind.endswith("udp"):
-            actions.append(_set(random, f.UDP_SRC, f.UDP_DST))
+        if version == "ipv4":
+            actions.append(_set(random, f.IPV4_SRC, f.IPV4_DST, f.IP_DSCP))
+        if version == "ipv6":
+            actions.append(_set(random, f.IPV6_SRC, f.IPV6_DST, f.IP_DSCP))
+        if transport in PORTS:
+            actions.append(_set(random, *PORTS[transport][1:]))
     if kind == "bare mpls" and random.randrange(2):
         actions.append(Decap(random.choice([PacketType.ETHERNET, PacketType.MPLS])))
     elif kind == "mpls" and random.randrange(2):

@@ -82,7 +82,7 @@ def _one_more(results: Results, system: System) -> None:
     spec = NodeSpec(
         running=True,
         interfaces={
-            "eth0": InterfaceSpec(ips=["10.9.0.1", "fd00:9::1"], at=f"{host}:{SPARE}", network=interface.network)
+            "eth0": InterfaceSpec(ips=["10.9.0.1", "fd00:9::1"], at=f"{host}:{SPARE}", networks=interface.networks)
         },
     )
     before = {name: {*manager.wanted.rows} for name, manager in system.switches.items()}

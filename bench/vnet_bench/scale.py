@@ -145,11 +145,11 @@ def _attach(controller: Controller, intent: Intent, channels: Channels, repetiti
     """Detach and attach nodes that run, chosen at random, one after the other; in turns with the floor."""
     chance = random.Random(1)
     members = [
-        (tenant, interface.network, name)
+        (tenant, network, name)
         for tenant, spec in intent.tenants.items()
         for name, node in spec.nodes.items()
         for interface in node.interfaces.values()
-        if interface.network is not None
+        for network in interface.networks
     ]
     attach: list[float] = []
     detach: list[float] = []
@@ -162,7 +162,7 @@ def _attach(controller: Controller, intent: Intent, channels: Channels, repetiti
         for tenant, network, node in chance.sample(members, repetitions // ROUNDS):
             for method, seconds in (("DELETE", detach), ("PUT", attach)):
                 started = time.perf_counter()
-                answer = controller.member(method, tenant, str(network), node)
+                answer = controller.member(method, tenant, network, node)
                 seconds.append(time.perf_counter() - started)
                 if not answer["realised"] or not answer["changed"]:
                     raise RuntimeError(f"{method} of {tenant}/{node}: {answer}")

@@ -73,7 +73,7 @@ def _node(number: int | None, member: int, place: str, network: str, ipv6: bool)
     """The `member`th node of a network; with the `number`th MAC address of its own, or none."""
     ips = [str(FIRST_IPV4 + member)] + ([str(FIRST_IPV6 + member)] if ipv6 else [])
     mac = (FIRST_MAC + number).to_bytes(6, "big").hex(":") if number is not None else None
-    interface = InterfaceSpec.model_construct(mac=mac, ips=ips, at=place, network=network)
+    interface = InterfaceSpec.model_construct(mac=mac, ips=ips, at=place, networks=[network])
     return NodeSpec.model_construct(running=True, interfaces={"eth0": interface})
 
 

@@ -174,5 +174,5 @@ def _interface_spec(interface: Interface) -> InterfaceSpec:
         mac=format_mac(interface.known_mac) if interface.known_mac is not None else None,
         ips=[format_prefix(prefix) for prefix in interface.ips],
         at=str(interface.place) if interface.place else None,
-        network=interface.network,
+        networks=[*interface.networks],
     )

@@ -86,14 +86,38 @@ def network_show(session: Session, network: str) -> None:
     session.answer(found, lambda console: show.network(console, found))
 
 
-@network.command("create", examples=("vnet network create red/X", "vnet network create red/X --tagged"))
+@network.command(
+    "create",
+    examples=(
+        "vnet network create red/X",
+        "vnet network create red/X --tagged",
+        "vnet network create red/web --traffic protocol=tcp,port=80 --traffic protocol=tcp,port=443",
+    ),
+)
 @click.argument("network")
 @click.option("--tagged", is_flag=True, help="Its nodes may send 802.1Q tags of their own.")
+@click.option(
+    "--traffic",
+    "terms",
+    multiple=True,
+    metavar="NAME=VALUE,...",
+    help="Only such frames: ethertype, protocol, port, source_port, destination_port, dscp. May be repeated.",
+)
 @pass_session
-def network_create(session: Session, network: str, tagged: bool) -> None:
-    """Make a network, or change whether it is tagged."""
-    client = session.client
-    session.change(lambda wait: client.put_network(network, tagged=tagged, wait=wait), f"network {network} is there")
+def network_create(session: Session, network: str, tagged: bool, terms: tuple[str, ...]) -> None:
+    """Make a network, or change what it is."""
+    traffic = [_term(text) for text in terms]
+    session.change(
+        lambda wait: session.client.put_network(network, tagged=tagged, traffic=traffic, wait=wait),
+        f"network {network} is there",
+    )
+
+
+def _term(text: str) -> dict[str, str]:
+    parts = [part.partition("=") for part in text.split(",")]
+    if not all(name and equals and value for name, equals, value in parts):
+        raise click.BadParameter(f"{text!r} is not NAME=VALUE,...: protocol=tcp,port=80", param_hint="--traffic")
+    return {name.strip(): value.strip() for name, _, value in parts}
 
 
 @network.command("delete", examples=("vnet network delete red/X",))
@@ -149,7 +173,9 @@ def _interface_options(function: Any) -> Any:
         click.option("--mac", help="Its MAC address; the controller chooses one by its place where this is not given."),
         click.option("--ip", "ips", multiple=True, help="An address or prefix that it may send from; may be repeated."),
         click.option("--at", help="The switch port it sits on, SWITCH:PORT."),
-        click.option("--network", help="The network of the same tenant that it is in, by name."),
+        click.option(
+            "--network", "networks", multiple=True, help="A network of the same tenant that it is in; may be repeated."
+        ),
     )
     for option in reversed(options):
         function = option(function)
@@ -160,8 +186,8 @@ USUAL = "eth0"
 """What an interface is called where no name is given."""
 
 
-def _given(mac: str | None, ips: tuple[str, ...], at: str | None, network: str | None) -> dict[str, Any]:
-    parts = {"mac": mac, "ips": list(ips) or None, "at": at, "network": network}
+def _given(mac: str | None, ips: tuple[str, ...], at: str | None, networks: tuple[str, ...]) -> dict[str, Any]:
+    parts = {"mac": mac, "ips": list(ips) or None, "at": at, "networks": sorted({*networks}) or None}
     return {name: value for name, value in parts.items() if value is not None}
 
 
@@ -191,7 +217,7 @@ def node_create(session: Session, /, node: str, interface: str | None, running: 
         name = interface or USUAL
         # A MAC address that is left out is whichever it has.
         mac = known["interfaces"].get(name, {}).get("mac") if known else None
-        interfaces[name] = {"mac": mac, "ips": [], "at": None, "network": None, **given}
+        interfaces[name] = {"mac": mac, "ips": [], "at": None, "networks": [], **given}
     spec = {"running": running, "interfaces": interfaces}
     if known and {"running": known["running"], "interfaces": known["interfaces"]} != spec:
         raise Conflict(f"node {node} exists and is different: change it by `vnet node set`, or delete it first")

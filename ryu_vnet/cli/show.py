@@ -64,10 +64,11 @@ def networks(console: Console, found: list[Json]) -> None:
             ", ".join(part["segments"]),
             len(part["members"]),
             "yes" if part["tagged"] else "no",
+            "; ".join(part["traffic"]) or "all",
         ]
         for part in found
     ]
-    table(console, ["network", "#label", "tags", "segments", "#members", "tagged"], rows)
+    table(console, ["network", "#label", "tags", "segments", "#members", "tagged", "traffic"], rows)
 
 
 def _tags(part: Json) -> str:
@@ -91,8 +92,9 @@ def nodes(console: Console, found: list[Json]) -> None:
         ref, state = f"{part['tenant']}/{part['name']}", "running" if part["running"] else "stopped"
         for name, interface in sorted(part["interfaces"].items()) or [("", {})]:
             ips = ", ".join(interface.get("ips", []))
-            rows.append([ref, state, name, interface.get("mac"), ips, interface.get("at"), interface.get("network")])
-    table(console, ["node", "state", "interface", "MAC", "IP", "at", "network"], rows)
+            networks = ", ".join(interface.get("networks", []))
+            rows.append([ref, state, name, interface.get("mac"), ips, interface.get("at"), networks])
+    table(console, ["node", "state", "interface", "MAC", "IP", "at", "networks"], rows)
 
 
 def fabric(console: Console, found: Json, switches: list[Json]) -> None:

@@ -12,17 +12,16 @@ that both give the same rows, for any history, is a property test.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from ..fabric.declared import Fabric
 from ..fabric.observed import Topology
-from ..model.state import Member
-from ..model.values import Network, Node, TagGrant, Value
-from .facts import Facts, address_units
+from ..model.values import Combination, Network, Node, TagGrant, Value
+from .facts import address_units
+from .membership import Membership, Round, network_in
 from .network import wire_targets
 from .paths import core_units, other_edges, port_units, redeclared, redeclared_units, severed, trunk_units
-from .presence import NOWHERE, Extent, Presence, home_of, is_native
+from .presence import NOWHERE, Extent, Presence
 from .reach import reach_units
 from .units import Kind, Unit
 
@@ -30,20 +29,7 @@ Changes: TypeAlias = Iterable[tuple[Value | None, Value | None]]
 """Changed values: old and new, None for none."""
 
 
-@dataclass(slots=True)
-class _Round:
-    """One update under way."""
-
-    stale: set[Unit] = field(default_factory=set)
-    before: dict[str, Extent] = field(default_factory=dict)
-    """Where networks were, by reference, whose members come or go."""
-    coming: dict[int, Member] = field(default_factory=dict)
-    """Interfaces that are put in at the end, when all that leave are gone."""
-    foreign: list[tuple[str, int]] = field(default_factory=list)
-    """Of those that came: network and number of each whose MAC does not tell where it is."""
-
-
-class Compilation(Facts):
+class Compilation(Membership):
     """The facts, and which unit follows from which of them.
 
     Who runs is on a declared switch of a segment, and in a network that there is: requests that would have it
@@ -52,8 +38,6 @@ class Compilation(Facts):
 
     def __init__(self, topology: Topology) -> None:
         super().__init__(topology)
-        self._refs: dict[int, str] = {}
-        """Networks by number."""
         self._in: dict[str, set[str]] = {}
         """The networks with members in each segment."""
 
@@ -65,118 +49,75 @@ class Compilation(Facts):
         `topology` may have another fabric than the present one. Where its declaration is the same, it may differ by
         what `switches` reported of their ports, or by whether they are admitted.
         """
-        turn = _Round()
+        turn = Round()
         old, self.topology = self.topology, topology
         if topology is not old:
             # First, with everybody where he was: whoever moves then does so on the new paths.
             self._paths(old, switches, turn)
         networks: list[tuple[Network | None, Network | None]] = []
+        formed: list[Combination] = []
+        disbanded: list[Combination] = []
         grants: list[TagGrant] = []
         for was, now in changes:
             if isinstance(was, Node) or isinstance(now, Node):
                 self._node(was, now, old.fabric, turn)
             elif isinstance(was, Network) or isinstance(now, Network):
-                networks.append((_network(was), _network(now)))
-                self._name(_network(now))
+                networks.append((network_in(was), network_in(now)))
+                self._name(network_in(was), network_in(now), old.fabric, turn)
+            elif isinstance(was, Combination) or isinstance(now, Combination):
+                disbanded += [was] if isinstance(was, Combination) else []
+                formed += [now] if isinstance(now, Combination) else []
             else:
                 grants += self._grant(was, now)
+        for combination in disbanded:
+            self._disband(combination, turn)
+        for combination in formed:
+            self._form(combination, turn)
         for member in turn.coming.values():
             self._put_in(member, turn)
         for ref, extent in turn.before.items():
             self._reach(ref, extent, turn)
         for ref, number in turn.foreign:
-            turn.stale.update(address_units(number, self.presences[ref].extent))
+            turn.stale.update(address_units(ref, number, self.presences[ref].extent))
         for grant in grants:
             self._tagged(grant, turn)
         for old_network, new_network in networks:
             self._renew(old_network, new_network, turn)
+        for combination in disbanded:
+            if self.presences[combination.ref].network == combination:
+                self._forget(combination.ref, combination.number)
         return turn.stale
-
-    # --- nodes ------------------------------------------------------------------------------------------------------
-
-    def _node(self, old: Value | None, new: Value | None, fabric: Fabric, turn: _Round) -> None:
-        """Let the interfaces of a node leave that are another now, and those come that are to come instead."""
-        were = {member.interface.number: member for member in _running(old)}
-        for now in _running(new):
-            number = now.interface.number
-            was = were.get(number)
-            if was is not None and was.interface == now.interface:
-                del were[number]
-                (self._members if number in self._members else turn.coming)[number] = now
-            else:
-                turn.coming[number] = now
-        for number, was in were.items():
-            if number in self._members:
-                self._leave(number, fabric, turn)
-            elif turn.coming.get(number) == was:
-                del turn.coming[number]
-
-    def _leave(self, number: int, fabric: Fabric, turn: _Round) -> None:
-        member = self._members.pop(number)
-        home, place = home_of(member, fabric), member.interface.place
-        if home is None or place is None:
-            return
-        del self._on[home.name][place.port]
-        turn.stale.add(Unit(Kind.LOCAL, "", "", number))
-        ref = member.node.network_of(member.interface)
-        if ref is None:
-            return
-        presence, segment = self.presences[ref], str(home.segment)
-        if ref not in turn.before:
-            turn.before[ref] = presence.extent
-        turn.stale.add(Unit(Kind.ADDRESS, segment, "", number))
-        if not is_native(member.interface.mac, segment, fabric):
-            turn.stale.update(address_units(number, turn.before[ref]))
-        known = presence.chunks(home.name)
-        self._chunks(ref, home.name, known, presence.remove(member, home, fabric), turn)
-
-    def _put_in(self, member: Member, turn: _Round) -> None:
-        fabric = self.topology.fabric
-        home, place, number = home_of(member, fabric), member.interface.place, member.interface.number
-        if home is None or place is None:
-            return
-        self._members[number] = member
-        self._on.setdefault(home.name, {})[place.port] = number
-        turn.stale.add(Unit(Kind.LOCAL, "", "", number))
-        ref = member.node.network_of(member.interface)
-        if ref is None:
-            return
-        presence, segment = self.presences[ref], str(home.segment)
-        if ref not in turn.before:
-            turn.before[ref] = presence.extent
-        turn.stale.add(Unit(Kind.ADDRESS, segment, "", number))
-        if not is_native(member.interface.mac, segment, fabric):
-            turn.foreign.append((ref, number))
-        known = presence.chunks(home.name)
-        self._chunks(ref, home.name, known, presence.add(member, home, fabric), turn)
-
-    def _chunks(self, ref: str, switch: str, known: int, changed: set[int], turn: _Round) -> None:
-        """These chunks have changed on a switch that had `known` ones."""
-        turn.stale.update([Unit(Kind.CHUNK, ref, switch, chunk) for chunk in changed])
-        if len(changed) > 1 or self.presences[ref].chunks(switch) != known:
-            turn.stale.add(Unit(Kind.NETWORK, ref, switch, 0))
 
     # --- networks ---------------------------------------------------------------------------------------------------
 
-    def _name(self, network: Network | None) -> None:
-        if network is not None:
-            self.presences.setdefault(network.ref, Presence(network)).network = network
-            self._refs[network.number] = network.ref
+    def _name(self, old: Network | None, new: Network | None, fabric: Fabric, turn: Round) -> None:
+        if new is None:
+            return
+        if old is not None and (old.traffic, old.number) != (new.traffic, new.number):
+            # Its place among others may be another, and so what everybody does who is in several.
+            self._again([number for number in self._numbers(new.ref) if number in self._members], fabric, turn)
+        self.presences.setdefault(new.ref, Presence(new)).network = new
+        self._numbered[new.number] = new.ref
 
-    def _renew(self, old: Network | None, new: Network | None, turn: _Round) -> None:
+    def _renew(self, old: Network | None, new: Network | None, turn: Round) -> None:
         """A network is another now; or it is gone, and its members are as well."""
         if old is None:
             return
         if new is None:
-            del self.presences[old.ref]
+            self._forget(old.ref, old.number)
         else:
             extent = self.presences[new.ref].extent
             for segment in extent.switches:
                 turn.stale.update([Unit(Kind.LOCAL, "", "", n) for n in self.presences[new.ref].members(segment)])
             if new.number != old.number:
                 turn.stale.update(self.network_units(new.ref))
-        if (new is None or new.number != old.number) and self._refs[old.number] == old.ref:
-            del self._refs[old.number]
+            if new.number != old.number and self._numbered[old.number] == old.ref:
+                del self._numbered[old.number]
+
+    def _forget(self, ref: str, number: int) -> None:
+        del self.presences[ref]
+        if self._numbered[number] == ref:
+            del self._numbered[number]
 
     def _grant(self, old: Value | None, new: Value | None) -> Iterator[TagGrant]:
         if isinstance(old, TagGrant):
@@ -186,16 +127,17 @@ class Compilation(Facts):
             self._tags[new.segment, new.network] = new.tag
             yield new
 
-    def _tagged(self, grant: TagGrant, turn: _Round) -> None:
+    def _tagged(self, grant: TagGrant, turn: Round) -> None:
         """A network has another tag in a segment, or none."""
-        ref = self._refs.get(grant.network)
+        ref = self._numbered.get(grant.network)
         if ref is not None:
             presence, segment = self.presences[ref], grant.segment
             carriers = presence.extent.carriers(segment, self.topology.fabric)
             turn.stale.update([Unit(Kind.NETWORK, ref, carrier, 0) for carrier in carriers])
             turn.stale.update([Unit(Kind.LOCAL, "", "", number) for number in presence.members(segment)])
+            turn.stale.update(self._chosen_units(ref, segment))
 
-    def _reach(self, ref: str, was: Extent, turn: _Round) -> None:
+    def _reach(self, ref: str, was: Extent, turn: Round) -> None:
         """A network was there, and may have come to other switches or segments."""
         presence = self.presences[ref]
         now = presence.extent
@@ -208,7 +150,7 @@ class Compilation(Facts):
 
     # --- the fabric -------------------------------------------------------------------------------------------------
 
-    def _paths(self, old: Topology, switches: Collection[str], turn: _Round) -> None:
+    def _paths(self, old: Topology, switches: Collection[str], turn: Round) -> None:
         new, fabric = self.topology, self.topology.fabric
         known = [name for name in switches if name in fabric.switches]
         segments = {segment for name in known if (segment := fabric.switches[name].segment) is not None}
@@ -235,7 +177,7 @@ class Compilation(Facts):
         if anew:
             self._take_out(anew, old.fabric, turn)
 
-    def _rewire(self, segment: str, old: Topology, turn: _Round) -> None:
+    def _rewire(self, segment: str, old: Topology, turn: Round) -> None:
         """What is stale of networks because other trunks of a segment are live, or another edge is in charge."""
         new, fabric = self.topology, self.topology.fabric
         cut = severed(old.trunks(segment), new.trunks(segment), fabric.inside[segment])
@@ -243,8 +185,8 @@ class Compilation(Facts):
         if other_edge or not cut <= fabric.leaves:
             refs = self._in.get(segment, set())
         else:
-            on_leaves = (self._members[number] for name in cut for number in self._on.get(name, {}).values())
-            refs = {ref for member in on_leaves if (ref := member.node.network_of(member.interface)) is not None}
+            on_leaves = (number for name in cut for number in self._on.get(name, {}).values())
+            refs = {ref for number in on_leaves for ref in self._joined(number)}
         for ref in refs:
             presence = self.presences[ref]
             for name in presence.extent.carriers(segment, fabric):
@@ -252,7 +194,7 @@ class Compilation(Facts):
                 if name not in fabric.leaves or wire_targets(*where, old) != wire_targets(*where, new):
                     turn.stale.add(Unit(Kind.NETWORK, ref, name, 0))
 
-    def _take_out(self, segments: set[str], old: Fabric, turn: _Round) -> None:
+    def _take_out(self, segments: set[str], old: Fabric, turn: Round) -> None:
         """Let all leave that are in segments which are declared otherwise now, and all members of networks that reach
         into one: they come again as if they were new."""
         names = [name for segment in segments for name in old.inside.get(segment, ())]
@@ -265,22 +207,9 @@ class Compilation(Facts):
                 for segment in presence.extent.switches:
                     inside = fabric.inside.get(segment, ())
                     turn.stale.update([Unit(Kind.NETWORK, ref, name, 0) for name in inside])
-        for number in sorted(numbers):
-            turn.coming[number] = self._members[number]
-            self._leave(number, old, turn)
+        self._again(numbers, old, turn)
         for ref in refs:
             # What the network was before, in a fabric that is gone, says nothing.
             for segment in turn.before[ref].switches:
                 self._in[segment].discard(ref)
             turn.before[ref] = NOWHERE
-
-
-def _running(value: Value | None) -> list[Member]:
-    """The interfaces of a node that runs."""
-    if not isinstance(value, Node) or not value.running:
-        return []
-    return [Member(value, interface) for interface in value.interfaces]
-
-
-def _network(value: Value | None) -> Network | None:
-    return value if isinstance(value, Network) else None

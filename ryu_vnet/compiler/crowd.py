@@ -42,6 +42,14 @@ class Crowd:
         for members in self._chunks.values():
             yield from members
 
+    def __contains__(self, number: object) -> bool:
+        chunk = WHOLE
+        while isinstance(number, int) and chunk in self._counts:
+            if chunk in self._chunks:
+                return number in self._chunks[chunk]
+            chunk = _half(chunk, number)
+        return False
+
     def add(self, number: int) -> set[int]:
         """Add a member. Returns the chunks that changed, those that are gone included."""
         chunk = WHOLE

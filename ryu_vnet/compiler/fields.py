@@ -37,9 +37,18 @@ IPV4_SRC = Field("ipv4_src", 32, maskable=True)
 IPV4_DST = Field("ipv4_dst", 32, maskable=True)
 IPV6_SRC = Field("ipv6_src", 128, maskable=True)
 IPV6_DST = Field("ipv6_dst", 128, maskable=True)
+IP_FRAG = Field("ip_frag", 2, maskable=True)
+"""Bit 0: a fragment of an IP packet; bit 1: one that is not the first. So 0, 1 and 3 are all the values there are. Open
+vSwitch refuses rows that match on bit 1 being set and on ports, which later fragments do not have."""
+IP_DSCP = Field("ip_dscp", 6)
+"""The class of service (RFC 2474), 0 to 63: the upper six bits of IPv4's TOS byte and of IPv6's traffic class."""
 IP_PROTO = Field("ip_proto", 8)
+TCP_SRC = Field("tcp_src", 16, maskable=True)
+TCP_DST = Field("tcp_dst", 16, maskable=True)
 UDP_SRC = Field("udp_src", 16, maskable=True)
 UDP_DST = Field("udp_dst", 16, maskable=True)
+SCTP_SRC = Field("sctp_src", 16, maskable=True)
+SCTP_DST = Field("sctp_dst", 16, maskable=True)
 ICMPV6_TYPE = Field("icmpv6_type", 8)
 ND_TARGET = Field("nd_target", 128, maskable=True)
 ND_SLL = Field("nd_sll", 48)
@@ -52,6 +61,8 @@ REG1 = Field("reg1", 32, maskable=True)
 REG2 = Field("reg2", 32, maskable=True)
 REG3 = Field("reg3", 32, maskable=True)
 REG4 = Field("reg4", 32, maskable=True)
+REG5 = Field("reg5", 32, maskable=True)
+REG6 = Field("reg6", 32, maskable=True)
 VLAN_TCI = Field("vlan_tci", 16, maskable=True)
 """The whole TCI, only as the target of a move: the VLAN identifier is its low 12 bits."""
 
@@ -73,9 +84,15 @@ FIELDS: tuple[Field, ...] = (
     IPV4_DST,
     IPV6_SRC,
     IPV6_DST,
+    IP_FRAG,
+    IP_DSCP,
     IP_PROTO,
+    TCP_SRC,
+    TCP_DST,
     UDP_SRC,
     UDP_DST,
+    SCTP_SRC,
+    SCTP_DST,
     ICMPV6_TYPE,
     ND_TARGET,
     ND_SLL,
@@ -88,6 +105,8 @@ FIELDS: tuple[Field, ...] = (
     REG2,
     REG3,
     REG4,
+    REG5,
+    REG6,
     VLAN_TCI,
 )
 

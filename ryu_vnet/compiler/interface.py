@@ -6,13 +6,18 @@ These rows are about a machine and never name a path: they say on which switch, 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from enum import Enum
+from typing import NamedTuple
 
 from ..fabric.declared import Switch
 from ..fabric.observed import Topology
-from ..model.values import Interface, Network
+from ..model.values import Interface
 from . import fields as f
 from .pipeline import (
     ADJACENCY_REG,
+    CHOICE,
+    CHOICE_REG,
+    CLASS,
     EGRESS,
     FORWARD,
     FROM_REG,
@@ -32,26 +37,58 @@ from .rows import FieldMatch, Origin, Output, Row, SetField, Subject
 from .source import interface_rows as source_rows
 
 
-def local_rows(interface: Interface, port: int, network: Network | None, tag: int) -> Iterator[Row]:
-    """What a running interface needs at its own switch, on its OpenFlow port there.
+class Speaks(Enum):
+    """How it is found out which network a frame of an interface goes out on."""
 
-    `tag` is the network's tag in that segment, 0 where it has none. Without a network what the interface sends is
-    known and goes nowhere.
-    """
+    NOWHERE = 0
+    """It is in none."""
+    ON_ONE = 1
+    """It is in one, for all traffic."""
+    BY_CLASS = 2
+    """Those that it is in are for some traffic only, or some of them are."""
+    BY_DESTINATION = 3
+    """It is in several, all for all traffic."""
+
+
+class Local(NamedTuple):
+    """All that the rows of an interface at its own switch follow from."""
+
+    switch: str
+    interface: Interface
+    port: int
+    """Its OpenFlow port there."""
+    tagged: bool
+    """Whether it may send 802.1Q tags of its own."""
+    speaks: Speaks
+    number: int
+    """Of the network that it is in, or of the combination; 0 where it is in none."""
+    tag: int
+    """The network's tag in the segment of the switch; 0 where it has none, or where there are several."""
+
+
+def local_rows(local: Local) -> Iterator[Row]:
+    """What a running interface needs at its own switch. Where it is in no network, what it sends is known and goes
+    nowhere."""
+    interface, port = local.interface, local.port
     origin = Origin(Subject.INTERFACE, interface.number)
     yield PORT.row("port", [FieldMatch(f.IN_PORT, port)], [SetField(FROM_REG.field, From.ACCESS)], SOURCE, origin)
-    yield from source_rows(interface, port, network.tagged if network else False)
+    yield from source_rows(interface, port, local.tagged)
     out = [FieldMatch(ADJACENCY_REG.field, adjacency(Toward.INTERFACE, interface.number))]
     yield EGRESS.row("adjacency", out, [Output(port)], None, origin)
-    if network is not None:
-        known = [SetField(NETWORK_REG.field, network.number), SetField(TAG_REG.field, tag)]
-        sender = [FieldMatch(INTERFACE_REG.field, interface.number)]
-        yield NETWORK.row("member", sender, known, FORWARD, origin)
+    sender = [FieldMatch(INTERFACE_REG.field, interface.number)]
+    match local.speaks:
+        case Speaks.ON_ONE:
+            known = [SetField(NETWORK_REG.field, local.number), SetField(TAG_REG.field, local.tag)]
+            yield NETWORK.row("member", sender, known, FORWARD, origin)
+        case Speaks.BY_CLASS:
+            yield NETWORK.row("member", sender, [SetField(CHOICE_REG.field, local.number)], CLASS, origin)
+        case Speaks.BY_DESTINATION:
+            yield NETWORK.row("member", sender, [SetField(CHOICE_REG.field, local.number)], CHOICE, origin)
 
 
-def address_row(interface: Interface, network: Network, toward: int) -> Row:
-    """Where frames go that are for an interface, at a switch that must tell it apart."""
-    mine = [FieldMatch(NETWORK_REG.field, network.number), FieldMatch(f.ETH_DST, interface.mac)]
+def address_row(interface: Interface, network: int, toward: int) -> Row:
+    """Where frames of a network, by its number, go that are for an interface, at a switch that must tell it apart."""
+    mine = [FieldMatch(NETWORK_REG.field, network), FieldMatch(f.ETH_DST, interface.mac)]
     return FORWARD.row("address", mine, [go(toward)], EGRESS, Origin(Subject.INTERFACE, interface.number))
 
 

@@ -25,7 +25,7 @@ from .pipeline import (
     go,
     wire_group,
 )
-from .presence import Presence
+from .presence import Audience, Presence
 from .rows import Action, Decap, FieldMatch, Group, Origin, PacketType, PopVlan, Row, SetField, Subject, ToGroup
 
 
@@ -83,7 +83,8 @@ def carried(presence: Presence, switch: str, tag: int, topology: Topology) -> Ca
         tuple(sorted(crowd.chunks)) if crowd is not None else (),
         wire_targets(presence, segment, switch, topology),
         tuple(_places(presence, segment, topology)) if switch in fabric.core_switches else (),
-        elsewhere,
+        # What is for one machine never goes out on a combination.
+        0 if isinstance(presence, Audience) else elsewhere,
         is_leaf,
     )
 
@@ -104,8 +105,8 @@ def wire_targets(presence: Presence, segment: str, switch: str, topology: Topolo
         for neighbour in trunks.neighbours(switch)
         if trunks.leads_to(switch, neighbour, wanted)
     ]
-    if edge == switch and extent.labelled:
-        far = (other for other in sorted(extent.switches) if other != segment)
+    if edge == switch and extent.leaves(segment):
+        far = (other for other in sorted(extent.heard) if other != segment)
         targets.extend(adjacency(Toward.SEGMENT, fabric.segments[other]) for other in far)
     return tuple(targets)
 

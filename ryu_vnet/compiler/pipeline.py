@@ -31,8 +31,9 @@ INTERFACE_REG = Register("interface", f.REG1, 28, "the interface that sent the f
 TAG_REG = Register("tag", f.REG2, 12, "the network's VLAN tag in this segment; 0 where it has none")
 ADJACENCY_REG = Register("adjacency", f.REG3, 32, "where the frame goes next")
 FROM_REG = Register("from", f.REG4, 2, "the kind of port it came in by")
+CHOICE_REG = Register("choice", f.REG5, 20, "the networks that it may go out on, while there are several: their number")
 
-REGISTERS = (NETWORK_REG, INTERFACE_REG, TAG_REG, ADJACENCY_REG, FROM_REG)
+REGISTERS = (NETWORK_REG, INTERFACE_REG, TAG_REG, ADJACENCY_REG, FROM_REG, CHOICE_REG)
 REGISTER_BY_FIELD = {register.field.name: register for register in REGISTERS}
 
 
@@ -152,7 +153,7 @@ NEIGHBOUR = Stage(
     "NEIGHBOUR",
     20,
     "the same for what IPv6 neighbour discovery claims: targets and link-layer addresses (RFC 4861)",
-    (f.ETH_TYPE, f.IP_PROTO, f.ICMPV6_TYPE, f.IPV6_SRC, f.ND_TARGET, f.ND_SLL, f.ND_TLL, f.REG1),
+    (f.ETH_TYPE, f.IP_PROTO, f.IP_FRAG, f.ICMPV6_TYPE, f.IPV6_SRC, f.ND_TARGET, f.ND_SLL, f.ND_TLL, f.REG1),
     ("NETWORK",),
     {
         "refuse": 400,
@@ -167,10 +168,41 @@ NEIGHBOUR = Stage(
 NETWORK = Stage(
     "NETWORK",
     30,
-    "which network the interface speaks on",
+    "which network the interface speaks on, or which networks",
     (f.REG1,),
-    ("FORWARD",),
+    ("CLASS", "CHOICE", "FORWARD"),
     {"member": 100},
+)
+MOST_NETWORKS = 32
+"""Networks that an interface may be in at once."""
+CLASS = Stage(
+    "CLASS",
+    32,
+    "where networks are for some traffic only: which of them take the frame; what none takes goes nowhere",
+    (
+        f.REG5,
+        f.ETH_TYPE,
+        f.IP_PROTO,
+        f.IP_DSCP,
+        f.IP_FRAG,
+        f.TCP_SRC,
+        f.TCP_DST,
+        f.UDP_SRC,
+        f.UDP_DST,
+        f.SCTP_SRC,
+        f.SCTP_DST,
+        f.ICMPV6_TYPE,
+    ),
+    ("CHOICE", "FORWARD"),
+    {"everybody": 400, **{f"taken by {takers}": 100 + takers for takers in range(MOST_NETWORKS, -1, -1)}},
+)
+CHOICE = Stage(
+    "CHOICE",
+    35,
+    "of several networks, the first that the destination is in; group addresses on each, for who is in none before",
+    (f.REG5, f.ETH_DST),
+    ("FORWARD",),
+    {"member": 300, "group": 200, "former": 100},
 )
 TAG = Stage(
     "TAG",
@@ -221,7 +253,7 @@ ENCAP = Stage(
     {"adjacency": 100},
 )
 
-STAGES = (PORT, SOURCE, NEIGHBOUR, NETWORK, TAG, LABEL, SERVICE, FORWARD, EGRESS, ENCAP)
+STAGES = (PORT, SOURCE, NEIGHBOUR, NETWORK, CLASS, CHOICE, TAG, LABEL, SERVICE, FORWARD, EGRESS, ENCAP)
 STAGE_BY_TABLE = {stage.table: stage for stage in STAGES}
 
 TO_EGRESS = Resubmit(EGRESS.table)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ..fabric.declared import Fabric, Switch
 from ..model.names import segment_of_mac
 from ..model.state import Member
-from ..model.values import Network
+from ..model.values import Combination, Network
 from .crowd import Crowd
 
 
@@ -26,11 +26,12 @@ def home_of(member: Member, fabric: Fabric) -> Switch | None:
 class Extent:
     """Where a network has members at all: all that the rows of other switches than a member's own depend on.
 
-    `switches` has those with members by segment. `native` has the segments with members whose MAC tells that they are
-    there.
+    `switches` has those with members by segment, `heard` those of them that a broadcast must come to. `native` has the
+    segments with members whose MAC tells that they are there.
     """
 
     switches: dict[str, frozenset[str]]
+    heard: dict[str, frozenset[str]]
     native: frozenset[str]
 
     @property
@@ -71,17 +72,21 @@ class Extent:
 
     def wanted(self, segment: str, in_charge: str | None) -> Set[str]:
         """The switches of a segment that a broadcast must come to."""
-        members = self.switches.get(segment, frozenset())
-        return members | {in_charge} if self.labelled and in_charge is not None else members
+        members = self.heard.get(segment, frozenset())
+        return members | {in_charge} if in_charge is not None and self.leaves(segment) else members
+
+    def leaves(self, segment: str) -> bool:
+        """Whether broadcasts from a segment must come to others."""
+        return len(self.heard) > (segment in self.heard)
 
 
-NOWHERE = Extent({}, frozenset())
+NOWHERE = Extent({}, {}, frozenset())
 
 
 class Presence:
     """The running members of one network, by their numbers."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network | Combination) -> None:
         self.network = network
         self.at: dict[str, Crowd] = {}
         """By switch."""
@@ -105,17 +110,13 @@ class Presence:
                     switches[segment] = frozenset(self._switches[segment])
                 else:
                     switches.pop(segment, None)
-            self._extent = Extent(switches, frozenset(self._native))
+            self._extent = Extent(switches, switches, frozenset(self._native))
             self._moved.clear()
         return self._extent
 
     def add(self, member: Member, home: Switch, fabric: Fabric) -> set[int]:
         """Count a member in. Returns the chunks that changed at its switch."""
         segment, number = str(home.segment), member.interface.number
-        if home.name not in self.at:
-            self.at[home.name] = Crowd()
-            self._switches.setdefault(segment, set()).add(home.name)
-            self._moved.add(segment)
         if not is_native(member.interface.mac, segment, fabric):
             self.foreign.setdefault(segment, set()).add(number)
         elif segment in self._native:
@@ -123,18 +124,19 @@ class Presence:
         else:
             self._native[segment] = 1
             self._moved.add(segment)
-        return self.at[home.name].add(number)
+        return self._add(number, home.name, segment)
+
+    def _add(self, number: int, switch: str, segment: str) -> set[int]:
+        if switch not in self.at:
+            self.at[switch] = Crowd()
+            self._switches.setdefault(segment, set()).add(switch)
+            self._moved.add(segment)
+        return self.at[switch].add(number)
 
     def remove(self, member: Member, home: Switch, fabric: Fabric) -> set[int]:
         """Count a member out that was counted in with just these. Returns the chunks that changed at its switch."""
         segment, number = str(home.segment), member.interface.number
-        changed = self.at[home.name].remove(number)
-        if not self.at[home.name]:
-            del self.at[home.name]
-            self._switches[segment].discard(home.name)
-            if not self._switches[segment]:
-                del self._switches[segment]
-            self._moved.add(segment)
+        changed = self._remove(number, home.name, segment)
         if not is_native(member.interface.mac, segment, fabric):
             self.foreign[segment].discard(number)
             if not self.foreign[segment]:
@@ -143,6 +145,16 @@ class Presence:
             self._native[segment] -= 1
         else:
             del self._native[segment]
+            self._moved.add(segment)
+        return changed
+
+    def _remove(self, number: int, switch: str, segment: str) -> set[int]:
+        changed = self.at[switch].remove(number)
+        if not self.at[switch]:
+            del self.at[switch]
+            self._switches[segment].discard(switch)
+            if not self._switches[segment]:
+                del self._switches[segment]
             self._moved.add(segment)
         return changed
 
@@ -158,6 +170,70 @@ class Presence:
         """The numbers of the members in a segment."""
         for switch in self._switches.get(segment, ()):
             yield from self.at[switch]
+
+
+class Audience(Presence):
+    """Who hears what is said to everybody in a combination: those who are in its last network and in none of the
+    former. It is carried to where somebody speaks as well, once there is anybody to hear it."""
+
+    def __init__(self, combination: Combination) -> None:
+        super().__init__(combination)
+        self.combination = combination
+        self.speakers: dict[str, set[int]] = {}
+        """By switch."""
+        self._spoken: dict[str, set[str]] = {}
+        """Their switches by segment."""
+
+    @property
+    def extent(self) -> Extent:
+        """As that of a network; nowhere as long as there is nobody to hear."""
+        if not self.at:
+            if self._extent is not NOWHERE:
+                self._extent = NOWHERE
+                self._moved.update(self._spoken)
+            return NOWHERE
+        if self._moved:
+            switches, heard = self._extent.switches.copy(), self._extent.heard.copy()
+            for segment in self._moved:
+                hearing = self._switches.get(segment, set())
+                for found, there in ((heard, hearing), (switches, hearing | self._spoken.get(segment, set()))):
+                    found[segment] = frozenset(there)
+                    if not there:
+                        del found[segment]
+            self._extent = Extent(switches, heard, frozenset())
+            self._moved.clear()
+        return self._extent
+
+    def add(self, member: Member, home: Switch, fabric: Fabric) -> set[int]:
+        """Somebody hears. Returns the chunks that changed at his switch."""
+        if not self.at:
+            self._moved.update(self._spoken)
+        return self._add(member.interface.number, home.name, str(home.segment))
+
+    def remove(self, member: Member, home: Switch, fabric: Fabric) -> set[int]:
+        """Somebody hears no more. Returns the chunks that changed at his switch."""
+        return self._remove(member.interface.number, home.name, str(home.segment))
+
+    def speak(self, number: int, switch: str, segment: str) -> bool:
+        """Somebody speaks from a switch. Returns whether he is the first there."""
+        is_first = switch not in self.speakers
+        self.speakers.setdefault(switch, set()).add(number)
+        if is_first:
+            self._spoken.setdefault(segment, set()).add(switch)
+            self._moved.add(segment)
+        return is_first
+
+    def fall_silent(self, number: int, switch: str, segment: str) -> bool:
+        """Somebody speaks no more. Returns whether he was the last there."""
+        self.speakers[switch].discard(number)
+        if self.speakers[switch]:
+            return False
+        del self.speakers[switch]
+        self._spoken[segment].discard(switch)
+        if not self._spoken[segment]:
+            del self._spoken[segment]
+        self._moved.add(segment)
+        return True
 
 
 def is_native(mac: int, segment: str, fabric: Fabric) -> bool:

@@ -13,25 +13,29 @@ def reach_units(ref: str, presence: Presence, was: Extent, topology: Topology) -
     """The stale units of a network that was there, other than those of the members that have come or gone."""
     now, fabric = presence.extent, topology.fabric
     elsewhere = was.switches.keys() ^ now.switches.keys()
+    are_others_reached = elsewhere or was.heard.keys() != now.heard.keys()
     for segment in elsewhere:
         for foreign in presence.foreign.values():
             for number in foreign:
-                yield Unit(Kind.ADDRESS, segment, "", number)
-    if elsewhere or was.native != now.native:
+                yield Unit(Kind.ADDRESS, ref, segment, number)
+    if are_others_reached or was.native != now.native:
         for segment in now.switches:
             for edge in fabric.edges[segment]:
                 yield Unit(Kind.NETWORK, ref, edge, 0)
     for segment in was.switches.keys() | now.switches.keys():
-        is_moved = was.switches.get(segment) is not now.switches.get(segment)
-        if segment in fabric.inside and (is_moved or was.labelled != now.labelled):
+        is_moved = was.switches.get(segment) is not now.switches.get(segment) or _hears_else(segment, was, now)
+        if segment in fabric.inside and (is_moved or was.labelled != now.labelled or _leaves_else(segment, was, now)):
             yield from _units_inside(ref, segment, presence, was, topology)
 
 
 def _units_inside(ref: str, segment: str, presence: Presence, was: Extent, topology: Topology) -> Iterator[Unit]:
     now, fabric = presence.extent, topology.fabric
-    moved = was.switches.get(segment, frozenset()) ^ now.switches.get(segment, frozenset())
+    nobody: frozenset[str] = frozenset()
+    moved = was.switches.get(segment, nobody) ^ now.switches.get(segment, nobody)
+    moved |= was.heard.get(segment, nobody) ^ now.heard.get(segment, nobody)
     concerned: Set[str] | None = None
-    if was.wired(segment) and now.wired(segment) and was.labelled == now.labelled:
+    is_labelled_else = was.labelled != now.labelled or _leaves_else(segment, was, now)
+    if was.wired(segment) and now.wired(segment) and not is_labelled_else:
         if not moved:
             return
         concerned = _concerned(segment, was, now, moved, topology)
@@ -44,7 +48,18 @@ def _units_inside(ref: str, segment: str, presence: Presence, was: Extent, topol
         yield Unit(Kind.NETWORK, ref, name, 0)
     if not are_tellers_known and was.tellers(segment, fabric) != now.tellers(segment, fabric):
         for number in presence.members(segment):
-            yield Unit(Kind.ADDRESS, segment, "", number)
+            yield Unit(Kind.ADDRESS, ref, segment, number)
+
+
+def _hears_else(segment: str, was: Extent, now: Extent) -> bool:
+    """Whether a broadcast must come to other switches of a segment."""
+    before, after = was.heard.get(segment), now.heard.get(segment)
+    return before is not after and before != after
+
+
+def _leaves_else(segment: str, was: Extent, now: Extent) -> bool:
+    """Whether broadcasts from a segment must come to others, and must not before, or the other way round."""
+    return was.leaves(segment) != now.leaves(segment)
 
 
 def _concerned(segment: str, was: Extent, now: Extent, moved: Set[str], topology: Topology) -> set[str] | None:

@@ -39,6 +39,9 @@ def standing_rows(origin: Origin) -> Iterator[Row]:
         # Open vSwitch zeroes all three fields of a message whose options it cannot read (a doubled option, say).
         yield _discovery("refuse", discovery, [FieldMatch(f.ND_TARGET, 0)], None, origin)
         yield _discovery("discovery", discovery, [], None, origin)
+    # Of a fragment no switch sees which ICMPv6 message it is, and discovery is never in fragments (RFC 6980).
+    fragment = [FieldMatch(f.ETH_TYPE, IPV6), FieldMatch(f.IP_PROTO, ICMPV6), FieldMatch(f.IP_FRAG, 1, 1)]
+    yield NEIGHBOUR.row("refuse", fragment, (), None, origin)
     unspecified = FieldMatch(f.IPV6_SRC, 0)
     for kind in UNSPECIFIED_ALLOWED:
         yield _discovery("unspecified", kind, [unspecified], NETWORK, origin)

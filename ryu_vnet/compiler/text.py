@@ -1,7 +1,7 @@
 """Rows, matches and actions as a person reads them, in one of two styles.
 
 - As ovs-ofctl(8) writes them, and reads them again (but for IPv6 masks that are not a prefix: it takes the digits at
-  their start for a prefix length):
+  their start for a prefix length; and for matches on `ip_frag` for which it has no word):
   `table=70,priority=300,reg0=0x10,eth_dst=02:00:00:00:00:01,actions=set_field:0x30000000->reg3,goto_table:80`
 - By meaning, with the names that the pipeline gives to tables, registers and adjacencies:
   `table=FORWARD,priority=300,network=16,eth_dst=02:00:00:00:00:01,actions=set_field:out->adjacency,goto_table:EGRESS`
@@ -56,9 +56,10 @@ class Style(Enum):
 _MAC_FIELDS = frozenset({"eth_src", "eth_dst", "nd_sll", "nd_tll", "arp_sha"})
 _IPV4_FIELDS = frozenset({"ipv4_src", "ipv4_dst", "arp_spa"})
 _IPV6_FIELDS = frozenset({"ipv6_src", "ipv6_dst", "nd_target"})
-_DECIMAL_FIELDS = frozenset(
-    {"in_port", "mpls_bos", "mpls_label", "ip_proto", "udp_src", "udp_dst", "icmpv6_type", "arp_op"}
-)
+_PORT_FIELDS = frozenset({"tcp_src", "tcp_dst", "udp_src", "udp_dst", "sctp_src", "sctp_dst"})
+_DECIMAL_FIELDS = _PORT_FIELDS | {"in_port", "mpls_bos", "mpls_label", "ip_dscp", "ip_proto", "icmpv6_type", "arp_op"}
+_FRAGMENT_WORDS = {(0, None): "no", (1, None): "first", (3, None): "later", (1, 1): "yes", (0, 2): "not_later"}
+"""What ovs-ofctl calls matches on `ip_frag`, by value and mask: it takes nothing but these words."""
 _OFCTL_NAMES = {"ipv4_src": "ip_src", "ipv4_dst": "ip_dst"}
 """ovs-ofctl calls the addresses of IPv4 so; every other field has there the name that it has here."""
 _MOVE_NAMES = {
@@ -102,6 +103,8 @@ def _condition(condition: FieldMatch, style: Style) -> str:
     field, mask = condition.field, condition.mask
     if style is Style.MEANING and field.name in REGISTER_BY_FIELD:
         return f"{_name(field, style)}={_register(field, condition.value, mask)}"
+    if field.name == "ip_frag" and (condition.value, mask) in _FRAGMENT_WORDS:
+        return f"ip_frag={_FRAGMENT_WORDS[condition.value, mask]}"
     text = f"{_name(field, style)}={_value(field, condition.value)}"
     return text if mask is None else f"{text}/{_mask(field, mask)}"
 

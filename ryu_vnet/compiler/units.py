@@ -22,7 +22,15 @@ class Kind(IntEnum):
     LOCAL = 6
     """An interface (`number`) at its own switch."""
     ADDRESS = 7
-    """Where frames go that are for an interface, at those switches of a segment (`name`) that must tell it apart."""
+    """Where frames go in a network (`name`) that are for an interface, at those switches of a segment (`at`) that must
+    tell it apart."""
+    CLASS = 8
+    """For whoever is in just these networks (`name`) on a switch: which of them take a frame, by its class."""
+    CHOICE = 9
+    """For whoever speaks in a combination (`name`) on a switch: how a frame for everybody leaves, and one for anybody
+    who is in the former networks."""
+    PICK = 10
+    """For whoever speaks in a combination (`name`), wherever: that an interface is in its last network."""
 
 
 class Unit(NamedTuple):
@@ -30,5 +38,6 @@ class Unit(NamedTuple):
 
     kind: Kind
     name: str
-    switch: str
+    at: str
+    """A switch; of an address, a segment."""
     number: int

@@ -11,7 +11,7 @@ from dataclasses import replace
 from ..compiler.pipeline import FIRST_LABEL, LAST_LABEL
 from ..errors import Exhausted
 from ..model.state import Draft
-from ..model.values import LABELS, Network, Resting, TagGrant, tag_space
+from ..model.values import LABELS, Combination, Network, Resting, TagGrant, tag_space
 
 FIRST_TAG, LAST_TAG = 1, 4094
 """VLAN identifiers 0 and 4095 are reserved (IEEE 802.1Q, table 9-2)."""
@@ -35,15 +35,15 @@ class Allocator:
         return counters.interface
 
     def network_number(self, name: str) -> int:
-        """A free number for a new network. Raises Exhausted."""
-        what = f"network {name} cannot be made: all {LAST_LABEL - FIRST_LABEL + 1} labels are"
+        """A free number for a new network or combination. Raises Exhausted."""
+        what = f"{name} cannot be made: all {LAST_LABEL - FIRST_LABEL + 1} labels are"
         return self._lowest_free(LABELS, FIRST_LABEL, LAST_LABEL, what)
 
-    def return_number(self, network: Network) -> None:
-        """Let the number of a deleted network rest."""
+    def return_number(self, network: Network | Combination) -> None:
+        """Let the number of a network or combination rest that is gone."""
         self._draft.put(Resting(LABELS, network.number, network.number, self._revision))
 
-    def settle_tags(self, network: Network, needed: set[str], segments: Iterable[str]) -> None:
+    def settle_tags(self, network: Network | Combination, needed: set[str], segments: Iterable[str]) -> None:
         """Of all `segments`, grant tags in those that need one, and let those of the others rest. Raises Exhausted."""
         for segment in sorted(segments):
             grant = self._draft.grant(segment, network.number)
@@ -53,7 +53,7 @@ class Allocator:
                 self._draft.delete(grant)
                 self._draft.put(Resting(tag_space(segment), grant.tag, network.number, self._revision))
 
-    def _tag(self, segment: str, network: Network) -> int:
+    def _tag(self, segment: str, network: Network | Combination) -> int:
         space = tag_space(segment)
         own = self._draft.resting_of(space, network.number)
         if own is not None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 
+from ..compiler.pipeline import MOST_NETWORKS
+from ..compiler.traffic import TooManyRegions, combinations, in_order
 from ..errors import Invalid, Problem
 from ..fabric.declared import Fabric
 from ..model.state import Draft, claims
-from ..model.values import Node, Place
+from ..model.values import Network, Node, Place
 from .requests import Work
+
+MOST_COMBINATIONS = 64
+"""Combinations that those need who are in one set of networks; each has a number, and a tag in each segment."""
 
 
 class Checker:
@@ -23,7 +28,7 @@ class Checker:
         is_declared_anew = work.fabric != fabric
         changed = (value for value in draft.changes.values() if isinstance(value, Node))
         nodes = draft.nodes() if is_declared_anew else [*changed]
-        found = [*draft_problems(draft, work.fabric, nodes)]
+        found = [*draft_problems(draft, work.fabric, nodes), *sharing_problems(draft)]
         if is_declared_anew:
             self._spans.clear()
         # Where all segments reach each other, networks may span what they like, and nobody need look.
@@ -46,10 +51,11 @@ def _reached(nodes: Iterable[Node], fabric: Fabric) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for node in nodes:
         for interface in node.interfaces:
-            ref, place = node.network_of(interface), interface.place
+            place = interface.place
             switch = fabric.switches.get(place.switch) if place is not None else None
-            if ref is not None and switch is not None and switch.segment is not None:
-                found.setdefault(ref, set()).add(switch.segment)
+            if switch is not None and switch.segment is not None:
+                for ref in node.networks_of(interface):
+                    found.setdefault(ref, set()).add(switch.segment)
     return found
 
 
@@ -76,6 +82,41 @@ def _place_problems(fabric: Fabric, wires: Container[Place], place: Place, where
         yield Problem(where, f"switch {place.switch} is in no segment", "core switches carry labels alone")
     if place in wires:
         yield Problem(where, f"port {place} is used by a link of the fabric", "a port that no link uses")
+
+
+def sharing_problems(draft: Draft) -> Iterator[Problem]:
+    """What is wrong with the networks that somebody is in at once, where a draft changes networks or who is in them."""
+    for value in draft.changes.values():
+        if isinstance(value, Node):
+            for interface in value.interfaces:
+                where = f"tenants.{value.tenant}.nodes.{value.name}.interfaces.{interface.name}.networks"
+                yield from _combined_problems(draft, value.networks_of(interface), where)
+        elif isinstance(value, Network):
+            where = f"tenants.{value.tenant}.networks.{value.name}"
+            for shared in [(value.ref,), *sorted(draft.shared_with(value.ref))]:
+                yield from _combined_problems(draft, shared, where)
+
+
+def _combined_problems(draft: Draft, refs: Sequence[str], where: str) -> Iterator[Problem]:
+    networks = in_order(network for ref in refs if (network := draft.network(ref)) is not None)
+    if len(networks) > MOST_NETWORKS:
+        hint = f"at most {MOST_NETWORKS}; another interface of the node may be in others"
+        yield Problem(where, f"one interface would be in {len(networks)} networks at once", hint)
+        return
+    if len({network.tagged for network in networks}) > 1:
+        tagged = next(network.ref for network in networks if network.tagged)
+        plain = next(network.ref for network in networks if not network.tagged)
+        what = f"one interface would be in {tagged}, whose nodes may send tags of their own, and in {plain}"
+        yield Problem(where, f"{what}, whose nodes may not", "networks that agree on `tagged`, or two interfaces")
+    if any(network.traffic for network in networks):
+        try:
+            count = len(combinations(networks))
+        except TooManyRegions as error:
+            yield Problem(where, f"too many kinds of traffic: {error}", "fewer ranges, or classes that overlap less")
+            return
+        if count > MOST_COMBINATIONS:
+            what = f"the classes of {len(networks)} networks overlap in {count} ways"
+            yield Problem(where, what, f"at most {MOST_COMBINATIONS} ways: classes that overlap less")
 
 
 def _claim_problems(draft: Draft, node: Node) -> Iterator[Problem]:

@@ -9,9 +9,9 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import TypeAlias
 
-from ..compiler.facts import Facts, Local
+from ..compiler.facts import Facts
 from ..compiler.fields import VLAN_PRESENT
-from ..compiler.interface import address_row, local_rows
+from ..compiler.interface import Local, Speaks, address_row, local_rows
 from ..compiler.network import (
     Carried,
     FanOut,
@@ -26,7 +26,7 @@ from ..compiler.pipeline import Toward, adjacency
 from ..compiler.rows import Group
 from ..compiler.units import Kind, Unit
 from ..model.names import Prefix, link_local, link_local_bytes, placed_mac
-from ..model.values import Interface, Network
+from ..model.values import Interface
 from ..openflow.rows import encode_group, encode_row
 from ..openflow.stamp import Buckets, Encoded, Stamp, learn, learn_buckets
 from .difference import Key
@@ -65,10 +65,10 @@ class Encoder:
             }
         if kind is Kind.NETWORK:
             here = facts.carried(unit)
-            return {unit.switch: self._network(here)} if here is not None else {}
+            return {unit.at: self._network(here)} if here is not None else {}
         if kind is Kind.CHUNK:
             fanout = facts.chunk(unit)
-            return {unit.switch: {fanout.group: self._fanout(fanout)}} if fanout is not None else {}
+            return {unit.at: {fanout.group: self._fanout(fanout)}} if fanout is not None else {}
         found: dict[str, list[tuple[Key, bytes]]] = {}
         for switch, part in facts.parts(unit):
             encoded = (part.number, encode_group(part)) if isinstance(part, Group) else encode_row(part)
@@ -77,16 +77,15 @@ class Encoder:
 
     def _local(self, local: Local) -> Rows:
         ips = local.interface.ips
-        tagged = local.network.tagged if local.network is not None else None
         lengths = tuple([(prefix.version, prefix.prefixlen) for prefix in ips])
         has_own = (6, 128) in lengths and link_local(local.interface.mac) in ips
-        shape = tagged, lengths, has_own
+        shape = local.tagged, local.speaks, lengths, has_own
         if shape not in self._stamps and len(self._stamps) < _SHAPES:
             self._stamps[shape] = _learn_local_stamp(local)
         stamp = self._stamps.get(shape)
         return _by_key(_encode_local(local)) if stamp is None else _stamped(stamp, _local_slots(local))
 
-    def _address(self, interface: Interface, network: Network, toward: int) -> Rows:
+    def _address(self, interface: Interface, network: int, toward: int) -> Rows:
         if self._address_stamp is None:
             return _by_key([encode_row(address_row(interface, network, toward))])
         return _stamped(self._address_stamp, _address_slots(interface, network, toward))
@@ -131,7 +130,7 @@ def _by_key(pairs: Iterable[tuple[Key, bytes]]) -> Rows:
 
 
 def _encode_local(local: Local) -> Encoded:
-    return [encode_row(row) for row in local_rows(local.interface, local.port, local.network, local.tag)]
+    return [encode_row(row) for row in local_rows(local)]
 
 
 def _encode_network(here: Carried) -> Encoded:
@@ -142,25 +141,25 @@ def _encode_network(here: Carried) -> Encoded:
 
 
 def _local_slots(local: Local) -> list[bytes]:
-    interface, network = local.interface, local.network
+    interface = local.interface
     mac, number = interface.mac, interface.number
     return [
         mac.to_bytes(6, "big"),
         local.port.to_bytes(4, "big"),
         number.to_bytes(4, "big"),
         adjacency(Toward.INTERFACE, number).to_bytes(4, "big"),
-        network.number.to_bytes(4, "big") if network is not None else b"",
-        local.tag.to_bytes(4, "big") if network is not None else b"",
+        local.number.to_bytes(4, "big") if local.speaks is not Speaks.NOWHERE else b"",
+        local.tag.to_bytes(4, "big") if local.speaks is Speaks.ON_ONE else b"",
         link_local_bytes(mac),
         *[prefix.network_address.packed for prefix in interface.ips],
     ]
 
 
-def _address_slots(interface: Interface, network: Network, toward: int) -> list[bytes]:
+def _address_slots(interface: Interface, network: int, toward: int) -> list[bytes]:
     return [
         interface.mac.to_bytes(6, "big"),
         interface.number.to_bytes(4, "big"),
-        network.number.to_bytes(4, "big"),
+        network.to_bytes(4, "big"),
         toward.to_bytes(4, "big"),
     ]
 
@@ -195,14 +194,16 @@ def _learn_local_stamp(local: Local) -> Stamp | None:
 
 
 def _local_sample(local: Local, chance: random.Random) -> Local:
-    network = local.network
-    if network is not None:
-        network = replace(network, number=chance.randrange(1 << 16, 1 << 20))
     mac = chance.randrange(1 << 40) | 0x0200_0000_0000
     own = link_local(local.interface.mac)
     ips = tuple(link_local(mac) if prefix == own else _sample(prefix, chance) for prefix in local.interface.ips)
     interface = replace(local.interface, number=chance.randrange(1 << 24, 1 << 28), known_mac=mac, ips=ips)
-    return Local(local.switch, interface, chance.randrange(1 << 24, 1 << 31), network, chance.randrange(256, 4095))
+    port, number, tag = (
+        chance.randrange(1 << 24, 1 << 31),
+        chance.randrange(1 << 16, 1 << 20),
+        chance.randrange(256, 4095),
+    )
+    return local._replace(interface=interface, port=port, number=number, tag=tag)
 
 
 def _sample(prefix: Prefix, chance: random.Random) -> Prefix:
@@ -216,7 +217,7 @@ def _learn_address_stamp() -> Stamp | None:
     samples = []
     for _ in range(_SAMPLES):
         interface = Interface("", chance.randrange(1 << 24, 1 << 28), chance.randrange(1 << 40) | 0x0200_0000_0000)
-        network = Network("", "", chance.randrange(1 << 16, 1 << 20))
+        network = chance.randrange(1 << 16, 1 << 20)
         samples.append((interface, network, chance.randrange(1 << 28, 1 << 32)))
     rows = [[encode_row(address_row(*sample))] for sample in samples]
     return learn([_address_slots(*sample) for sample in samples], rows)

@@ -13,6 +13,7 @@ from ..compiler.pipeline import (
     ADJACENCY_KIND_MASK,
     ADJACENCY_NUMBER_MASK,
     ADJACENCY_REG,
+    CHOICE_REG,
     FIRST_LABEL,
     FROM_REG,
     INTERFACE_REG,
@@ -40,6 +41,7 @@ from ..fabric.declared import Fabric, LinkKind
 from ..fabric.observed import PortState
 from ..model.names import PLACED_MAC_MASK, format_mac
 from ..model.state import Member, Model
+from ..model.traffic import format_ethertype, format_ports, format_protocol
 from ..model.values import Place
 
 _LISTED = 6
@@ -53,6 +55,7 @@ class Names:
     def __init__(self, model: Model, fabric: Fabric) -> None:
         self.fabric = fabric
         self._networks = {network.number: network.ref for network in model.networks()}
+        self._networks |= {combination.number: combination.ref for combination in model.combinations()}
         self._interfaces = {
             interface.number: str(Member(node, interface)) for node in model.nodes() for interface in node.interfaces
         }
@@ -60,7 +63,7 @@ class Names:
         self._segments = {number: name for name, number in fabric.segments.items()}
 
     def network(self, number: int) -> str:
-        """`red/X`."""
+        """`red/X`; of several networks that somebody is in at once, `red/X+Y`."""
         return self._networks.get(number, f"network number {number}")
 
     def interface(self, number: int) -> str:
@@ -120,6 +123,8 @@ class Meanings:
             "SOURCE": self._source_row,
             "NEIGHBOUR": self._neighbour_row,
             "NETWORK": self._network_row,
+            "CLASS": self._class_row,
+            "CHOICE": self._choice_row,
             "TAG": self._tag_row,
             "LABEL": self._label_row,
             "SERVICE": self._service_row,
@@ -183,8 +188,25 @@ class Meanings:
         return f"{what}{about}{probe}{option} from {self._names.interface(row.origin.number)}"
 
     def _network_row(self, row: Row, conditions: dict[str, FieldMatch]) -> str:
-        sender = conditions[INTERFACE_REG.field.name].value
-        return f"{self._names.interface(sender)} speaks on network {self._network_set(row)}"
+        sender = self._names.interface(conditions[INTERFACE_REG.field.name].value)
+        several = _set(row.actions, CHOICE_REG.field)
+        if several is not None:
+            return f"{sender} speaks on {self._names.network(several)}"
+        return f"{sender} speaks on network {self._network_set(row)}"
+
+    def _class_row(self, row: Row, conditions: dict[str, FieldMatch]) -> str:
+        several = self._names.network(conditions[CHOICE_REG.field.name].value)
+        return f"of {several}, {_traffic_text(conditions)} goes out on {self._way_set(row)}"
+
+    def _choice_row(self, row: Row, conditions: dict[str, FieldMatch]) -> str:
+        several = self._names.network(conditions[CHOICE_REG.field.name].value)
+        destination = conditions.get(f.ETH_DST.name)
+        if destination is None:
+            return f"of {several}, to whoever is not in the last only it goes out on {self._way_set(row)}"
+        if destination.mask is not None:
+            return f"of {several}, broadcast and multicast go out on each, for those who are in none before"
+        who = self._names.interface(row.origin.number)
+        return f"of {several}, to {format_mac(destination.value)}, {who}, it goes out on {self._way_set(row)}"
 
     def _tag_row(self, row: Row, conditions: dict[str, FieldMatch]) -> str:
         return f"tag {conditions[f.VLAN_VID.name].value & 0xFFF} is network {self._network_set(row)}"
@@ -239,6 +261,11 @@ class Meanings:
         number = _set(row.actions, NETWORK_REG.field)
         return self._names.network(number) if number is not None else "none"
 
+    def _way_set(self, row: Row) -> str:
+        """The network, or the several of them, that a frame may go out on then."""
+        several = _set(row.actions, CHOICE_REG.field)
+        return self._names.network(several) if several is not None else self._network_set(row)
+
     def _targets(self, group: Group) -> list[str]:
         found = (_set(bucket, ADJACENCY_REG.field) for bucket in group.buckets)
         return [self._names.adjacency(toward) for toward in found if toward is not None]
@@ -248,6 +275,36 @@ def _set(actions: Iterable[Action], target: f.Field) -> int | None:
     """What actions set a field to; None where they don't."""
     values = [action.value for action in actions if isinstance(action, SetField) and action.field == target]
     return values[-1] if values else None
+
+
+_PROTOCOL_PORTS = {
+    f.TCP_SRC.name: "from tcp port",
+    f.TCP_DST.name: "to tcp port",
+    f.UDP_SRC.name: "from udp port",
+    f.UDP_DST.name: "to udp port",
+    f.SCTP_SRC.name: "from sctp port",
+    f.SCTP_DST.name: "to sctp port",
+}
+
+
+def _traffic_text(conditions: dict[str, FieldMatch]) -> str:
+    """The frames of a row of stage CLASS."""
+    said = []
+    family, protocol = conditions.get(f.ETH_TYPE.name), conditions.get(f.IP_PROTO.name)
+    if family is not None:
+        said.append(_FAMILIES.get(family.value, format_ethertype(family.value)))
+    if protocol is not None:
+        said.append(format_protocol(protocol.value))
+    kind, dscp = conditions.get(f.ICMPV6_TYPE.name), conditions.get(f.IP_DSCP.name)
+    said += [f"type {kind.value}"] if kind is not None else []
+    said += [f"dscp {dscp.value}"] if dscp is not None else []
+    said += ["later fragments"] if f.IP_FRAG.name in conditions else []
+    for name, words in _PROTOCOL_PORTS.items():
+        condition = conditions.get(name)
+        if condition is not None:
+            last = condition.value | 0xFFFF & ~(0xFFFF if condition.mask is None else condition.mask)
+            said.append(f"{words} {format_ports((condition.value, last))}")
+    return " ".join(said) or "anything else"
 
 
 def _wire_text(wire: tuple[LinkKind, Place] | None) -> str:

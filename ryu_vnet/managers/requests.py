@@ -13,8 +13,9 @@ from ..errors import Conflict, Invalid, NotFound, Problem
 from ..fabric.declared import Fabric, Link, LinkKind, Switch, problems
 from ..model.names import check_name, check_port, parse_mac, parse_prefix
 from ..model.state import Draft
+from ..model.traffic import Ports, Term, format_term, parse_ethertype, parse_ports, parse_protocol
 from ..model.values import Interface, Network, Node, Place, Tenant
-from ..schema import FabricSpec, Intent, InterfaceSpec, NetworkSpec, NodeSpec, TenantSpec
+from ..schema import FabricSpec, Intent, InterfaceSpec, NetworkSpec, NodeSpec, TenantSpec, TrafficSpec
 from .addresses import asked_for, choose_mac
 from .allocation import Allocator
 
@@ -131,9 +132,40 @@ def put_network(work: Work, tenant: str, name: str, spec: NetworkSpec) -> None:
     """Make a network, or change it."""
     require_tenant(work, tenant)
     check_name(name, f"tenants.{tenant}.networks.{name}")
+    traffic = _traffic(spec.traffic, f"tenants.{tenant}.networks.{name}.traffic")
     known = work.draft.network(f"{tenant}/{name}")
-    number = known.number if known else work.allocator.network_number(f"{tenant}/{name}")
-    work.draft.put(Network(tenant, name, number, spec.tagged))
+    number = known.number if known else work.allocator.network_number(f"network {tenant}/{name}")
+    work.draft.put(Network(tenant, name, number, spec.tagged, traffic))
+
+
+def _traffic(specs: list[TrafficSpec], where: str) -> tuple[Term, ...]:
+    """A class, its terms in a fixed order and each once."""
+    found: list[Problem] = []
+    terms = set()
+    for index, spec in enumerate(specs):
+        try:
+            terms.add(_term(spec, f"{where}[{index}]"))
+        except Invalid as error:
+            found.extend(error.problems)
+    if found:
+        raise Invalid(found)
+    return tuple(sorted(terms, key=format_term))
+
+
+def _term(spec: TrafficSpec, where: str) -> Term:
+    def ports(text: str | None, name: str) -> Ports | None:
+        return parse_ports(text, f"{where}.{name}") if text is not None else None
+
+    term = Term(
+        parse_ethertype(spec.ethertype, f"{where}.ethertype") if spec.ethertype is not None else None,
+        parse_protocol(spec.protocol, f"{where}.protocol") if spec.protocol is not None else None,
+        ports(spec.port, "port"),
+        ports(spec.source_port, "source_port"),
+        ports(spec.destination_port, "destination_port"),
+        spec.dscp,
+    )
+    term.check(where)
+    return term
 
 
 def delete_network(work: Work, tenant: str, name: str) -> None:
@@ -173,13 +205,14 @@ def _interface(work: Work, tenant: str, name: str, spec: InterfaceSpec, old: Int
     mac = parse_mac(spec.mac, f"{where}.mac") if spec.mac is not None else old.known_mac if old else None
     ips = tuple(parse_prefix(text, f"{where}.ips[{index}]") for index, text in enumerate(spec.ips))
     place = parse_place(spec.at, f"{where}.at") if spec.at is not None else None
-    if spec.network is not None and work.draft.network(f"{tenant}/{spec.network}") is None:
-        hint = _one_of(network.name for network in work.draft.networks(tenant))
-        raise Invalid(Problem(f"{where}.network", f"tenant {tenant} has no network {spec.network!r}", hint))
+    for network in spec.networks:
+        if work.draft.network(f"{tenant}/{network}") is None:
+            hint = _one_of(network.name for network in work.draft.networks(tenant))
+            raise Invalid(Problem(f"{where}.networks", f"tenant {tenant} has no network {network!r}", hint))
     number = old.number if old else work.allocator.interface_number()
     # Whoever gives us the address back that we have chosen asks for no other.
     chosen = old is not None and old.chosen and old.known_mac == mac
-    return _at(work, Interface(name, number, mac, ips, None, spec.network, chosen), place)
+    return _at(work, Interface(name, number, mac, ips, None, tuple(sorted({*spec.networks})), chosen), place)
 
 
 def _at(work: Work, interface: Interface, place: Place | None) -> Interface:
@@ -197,16 +230,12 @@ def delete_node(work: Work, tenant: str, name: str) -> None:
 
 
 def attach(work: Work, tenant: str, network: str, node: str, interface: str | None) -> None:
-    """Put an interface of a node into a network."""
+    """Put an interface of a node into a network, beside those that it is in."""
     known = require_node(work, tenant, node)
     target = require_network(work, tenant, network)
     chosen = _choose_interface(known, interface)
-    if chosen.network not in (None, target.name):
-        raise Conflict(
-            f"interface {chosen.name} of node {known.ref} is in network {tenant}/{chosen.network}, and an interface "
-            f"is in one network at a time: detach it first, or give the node another interface"
-        )
-    _replace_interface(work, known, replace(chosen, network=target.name))
+    networks = tuple(sorted({*chosen.networks, target.name}))
+    _replace_interface(work, known, replace(chosen, networks=networks))
 
 
 def detach(work: Work, tenant: str, network: str, node: str, interface: str | None) -> None:
@@ -216,8 +245,9 @@ def detach(work: Work, tenant: str, network: str, node: str, interface: str | No
     if interface is not None and known.interface(interface) is None:
         raise NotFound(_no_interface(known, interface))
     for candidate in known.interfaces:
-        leaves = candidate.network == network and interface in (None, candidate.name)
-        known = _replace_interface(work, known, replace(candidate, network=None) if leaves else candidate)
+        if network in candidate.networks and interface in (None, candidate.name):
+            stays = tuple(name for name in candidate.networks if name != network)
+            known = _replace_interface(work, known, replace(candidate, networks=stays))
 
 
 def start(work: Work, tenant: str, node: str, at: Mapping[str, str]) -> None:

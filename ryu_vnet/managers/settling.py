@@ -1,4 +1,4 @@
-"""Granting the tags that a request needs, and letting those rest that nobody needs any more."""
+"""Granting what a request needs, and letting that rest which nobody needs any more: numbers of combinations, tags."""
 
 from __future__ import annotations
 
@@ -6,37 +6,131 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from ..compiler.presence import Presence, home_of
+from ..compiler.traffic import combinations, in_order
 from ..fabric.declared import Fabric
-from ..model.state import Draft, Member, Model
-from ..model.values import Network, Node, Value
+from ..model.state import Draft, Member, Model, Shared
+from ..model.values import Combination, Network, Node, Value, combination_ref
 from .requests import Work
 
 
 def settle(work: Work, model: Model, fabric: Fabric, presences: Mapping[str, Presence]) -> None:
-    """Grant and return tags in the work's draft. `model`, `fabric` and `presences` are as they were before it.
+    """Grant and return in the work's draft. `model`, `fabric` and `presences` are as they were before it.
 
-    A network has a tag in each segment that has trunks and where a member of it runs. Raises Exhausted.
+    Networks have a combination where somebody is in them at once. A network has a tag in each segment that has trunks
+    and where a member of it runs; a combination wherever the last of its networks has one. Raises Exhausted.
     """
+    formed = _combine(work, model)
+    _tag(work, model, fabric, presences, formed)
+
+
+# --- combinations -----------------------------------------------------------------------------------------------------
+
+
+def affected(draft: Draft, model: Model) -> set[Shared]:
+    """The sets of networks that somebody is or was in at once, and of which a draft may need other combinations."""
+    found: set[Shared] = set()
+    for key, new in draft.changes.items():
+        old = model.get(key)
+        if isinstance(old, Node) or isinstance(new, Node):
+            found |= _shared(old) ^ _shared(new)
+        elif (
+            isinstance(old, Network)
+            and isinstance(new, Network)
+            and (old.number, old.traffic) != (new.number, new.traffic)
+        ):
+            found |= draft.shared_with(new.ref)
+    return found
+
+
+def _shared(value: Value | None) -> set[Shared]:
+    if not isinstance(value, Node):
+        return set()
+    return {tuple(refs) for interface in value.interfaces if len(refs := value.networks_of(interface)) > 1}
+
+
+def _combine(work: Work, model: Model) -> list[Combination]:
+    """Grant the combinations that are new, give those back that nobody needs. Returns the new ones."""
+    draft = work.draft
+    needed: dict[str, None] = {}
+    had: set[str] = set()
+    for shared in sorted(affected(draft, model)):
+        had |= _combinations(model, shared).keys()
+        if draft.sharing(shared):
+            needed.update(_combinations(draft, shared))
+    for ref in sorted(had - needed.keys()):
+        known = draft.combination(ref)
+        if known is not None and not _is_needed(draft, known):
+            draft.delete(known)
+            work.allocator.return_number(known)
+    formed = []
+    for ref in needed:
+        if draft.combination(ref) is None:
+            tenant, _, names = ref.partition("/")
+            number = work.allocator.network_number(f"combination {ref}")
+            formed.append(Combination(tenant, tuple(names.split("+")), number))
+            draft.put(formed[-1])
+    return formed
+
+
+def _combinations(model: Model, shared: Shared) -> dict[str, None]:
+    """The combinations, by reference, that those need who are in these networks at once; in a fixed order."""
+    networks = [network for ref in shared if (network := model.network(ref)) is not None]
+    if len(networks) < len(shared):
+        return {}  # One of them is not there any more, or not yet.
+    tenant = networks[0].tenant
+    found = combinations(in_order(networks))
+    return {combination_ref(tenant, (network.name for network in some)): None for some in found}
+
+
+def _is_needed(draft: Draft, combination: Combination) -> bool:
+    refs = {f"{combination.tenant}/{name}" for name in combination.networks}
+    return any(
+        combination.ref in _combinations(draft, shared)
+        for shared in draft.shared_with(combination.last)
+        if refs.issubset(shared)
+    )
+
+
+# --- tags -------------------------------------------------------------------------------------------------------------
+
+
+def _tag(
+    work: Work, model: Model, fabric: Fabric, presences: Mapping[str, Presence], formed: Iterable[Combination]
+) -> None:
     draft = work.draft
     moved = _moved(draft, model, fabric)
     for key in [*draft.changes]:
         old = model.get(key)
-        if isinstance(old, Network):
-            new = draft.network(old.ref)
-            if new is None or new.number != old.number:
-                segments = [*presences[old.ref].extent.switches]
-                work.allocator.settle_tags(old, set(), segments)
+        if not isinstance(old, Network | Combination):
+            continue
+        new = draft.get(key)
+        if not isinstance(new, Network | Combination) or new.number != old.number:
+            ref = old.last if isinstance(old, Combination) else old.ref
+            segments = [*presences[ref].extent.switches]
+            work.allocator.settle_tags(old, set(), segments)
+            if isinstance(old, Network):
                 moved.setdefault(old.ref, Counter()).update(dict.fromkeys(segments, 0))
+    for combination in formed:
+        last = presences.get(combination.last)
+        everywhere = dict.fromkeys(last.extent.switches, 0) if last is not None else {}
+        moved.setdefault(combination.last, Counter()).update(everywhere)
     if work.fabric != fabric:
         segments = [*{*work.fabric.segments, *fabric.segments}]
         for network in sorted(draft.networks(), key=_number):
             homes = {home.segment for member in draft.members(network.ref) if (home := home_of(member, work.fabric))}
-            work.allocator.settle_tags(network, _with_trunks(homes, work.fabric), segments)
+            _settle_tags(work, network, _with_trunks(homes, work.fabric), segments)
         return
     for network in sorted(filter(None, map(draft.network, moved)), key=_number):
         presence = presences.get(network.ref)
         needed = {segment for segment, by in moved[network.ref].items() if _count(presence, segment) + by > 0}
-        work.allocator.settle_tags(network, _with_trunks(needed, fabric), moved[network.ref])
+        _settle_tags(work, network, _with_trunks(needed, fabric), moved[network.ref])
+
+
+def _settle_tags(work: Work, network: Network, needed: set[str], segments: Iterable[str]) -> None:
+    """Those of a network, and of the combinations of which it is the last."""
+    everyone: list[Network | Combination] = [network, *work.draft.combinations_ending(network.ref)]
+    for each in everyone:
+        work.allocator.settle_tags(each, needed, segments)
 
 
 def _moved(draft: Draft, model: Model, fabric: Fabric) -> dict[str, Counter[str]]:
@@ -52,9 +146,10 @@ def _moved(draft: Draft, model: Model, fabric: Fabric) -> dict[str, Counter[str]
 def _memberships(value: Value | None, fabric: Fabric) -> Iterable[tuple[str, str]]:
     if isinstance(value, Node):
         for interface in value.interfaces:
-            ref, home = value.network_of(interface), home_of(Member(value, interface), fabric)
-            if ref is not None and home is not None and home.segment is not None:
-                yield ref, home.segment
+            home = home_of(Member(value, interface), fabric)
+            if home is not None and home.segment is not None:
+                for ref in value.networks_of(interface):
+                    yield ref, home.segment
 
 
 def _count(presence: Presence | None, segment: str) -> int:

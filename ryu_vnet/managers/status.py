@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ..compiler.pipeline import STAGE_BY_TABLE
+from ..model.traffic import format_term
 from ..model.values import LABELS, Network, Place
 from ..openflow.changes import Kind
 from ..openflow.rows import decode_group, decode_row
@@ -92,6 +93,7 @@ class NetworkStatus:
     tenant: str
     name: str
     tagged: bool
+    traffic: list[str]
     number: int
     label: int | None
     tags: dict[str, int]
@@ -266,6 +268,7 @@ def network_status(system: System, network: Network) -> NetworkStatus:
         tenant=network.tenant,
         name=network.name,
         tagged=network.tagged,
+        traffic=[format_term(term) for term in network.traffic],
         number=network.number,
         label=network.number if reach.labelled else None,
         tags={segment: grant.tag for segment, grant in grants if grant is not None},

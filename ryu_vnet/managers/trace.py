@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeVar
 
-from ..compiler.pipeline import ADJACENCY_REG, INTERFACE_REG, NETWORK_REG, REGISTERS
+from ..compiler.pipeline import ADJACENCY_REG, CHOICE_REG, INTERFACE_REG, NETWORK_REG, REGISTERS
 from ..errors import Invalid, NotFound, Problem
 from ..fabric.declared import LinkKind
 from ..model.names import Prefix, format_mac, parse_mac
@@ -227,6 +227,8 @@ class _Follower:
                 return "no interface on this port may send such a frame"
             case "NETWORK":
                 return f"{self._names.interface(values[INTERFACE_REG.name])} is in no network"
+            case "CLASS":
+                return f"none of {self._names.network(values[CHOICE_REG.name])} is for such frames"
             case "TAG":
                 return "no network has this tag here, or the frame has none"
             case "LABEL":

@@ -10,7 +10,8 @@ from typing import Any
 
 from ..errors import StoreError
 from .names import format_mac, format_prefix, parse_mac, parse_prefix
-from .values import Counters, Interface, Network, Node, Place, Resting, TagGrant, Tenant, Value
+from .traffic import Term
+from .values import Combination, Counters, Interface, Network, Node, Place, Resting, TagGrant, Tenant, Value
 
 Json = dict[str, Any]
 
@@ -36,7 +37,7 @@ def _interface_document(interface: Interface) -> Json:
         "chosen": interface.chosen,
         "ips": [format_prefix(prefix) for prefix in interface.ips],
         "place": [place.switch, place.port] if place else None,
-        "network": interface.network,
+        "networks": interface.networks,
     }
 
 
@@ -48,7 +49,10 @@ def from_document(key: str, document: Json) -> Value:
             case "tenant":
                 return Tenant(**document)
             case "network":
-                return Network(**document)
+                terms = tuple(map(_term, document.get("traffic", ())))
+                return Network(**{**document, "traffic": terms})
+            case "combination":
+                return Combination(**{**document, "networks": tuple(document["networks"])})
             case "node":
                 interfaces = tuple(_interface(part) for part in document["interfaces"])
                 return Node(document["tenant"], document["name"], document["running"], interfaces)
@@ -63,6 +67,12 @@ def from_document(key: str, document: Json) -> Value:
     raise StoreError(f"document {key} is of no kind that this version knows")
 
 
+def _term(document: Json) -> Term:
+    """Ranges of ports come as lists."""
+    parts: Json = {name: tuple(value) if isinstance(value, list) else value for name, value in document.items()}
+    return Term(**parts)
+
+
 def _interface(document: Json) -> Interface:
     return Interface(
         document["name"],
@@ -70,7 +80,7 @@ def _interface(document: Json) -> Interface:
         parse_mac(document["mac"]) if document["mac"] is not None else None,
         tuple(map(parse_prefix, document["ips"])),
         Place(*document["place"]) if document["place"] else None,
-        document["network"],
+        tuple(document["networks"]),
         # What was stored before there was a choice was given.
         document.get("chosen", False),
     )

@@ -14,6 +14,7 @@ from typing import TypeAlias, TypeVar
 from .names import format_mac, is_chosen_mac
 from .values import (
     LABELS,
+    Combination,
     Counters,
     Interface,
     Network,
@@ -29,6 +30,8 @@ from .values import (
 
 Claim: TypeAlias = tuple[str, ...]
 """Something that only one interface may have: ("port", switch, port) or ("mac", network, address)."""
+Shared: TypeAlias = tuple[str, ...]
+"""The references, sorted, of several networks that some interface is in at once."""
 
 V = TypeVar("V", bound=Value)
 
@@ -49,9 +52,9 @@ def claims(node: Node) -> Iterator[tuple[Claim, Interface]]:
     for interface in node.interfaces:
         if interface.place is not None:
             yield ("port", interface.place.switch, interface.place.port), interface
-        network = node.network_of(interface)
-        if network is not None and interface.known_mac is not None:
-            yield ("mac", network, format_mac(interface.known_mac)), interface
+        if interface.known_mac is not None:
+            for network in node.networks_of(interface):
+                yield ("mac", network, format_mac(interface.known_mac)), interface
 
 
 class _Values:
@@ -63,6 +66,12 @@ class _Values:
         """Keys by kind, then by what stands up to the last slash."""
         self.claimants: dict[Claim, set[str]] = {}
         self.members: dict[str, set[str]] = {}
+        self.shared: dict[Shared, set[str]] = {}
+        """The nodes that have an interface in just these networks, of which there are several."""
+        self.beside: dict[str, set[Shared]] = {}
+        """By network: with which others somebody is in it."""
+        self.ending: dict[str, set[str]] = {}
+        """By network: the keys of the combinations of which it is the last."""
         self.macs: dict[int, set[str]] = {}
         """Who has each of the MAC addresses that are of the kind that we choose."""
         self.used: dict[str, dict[int, set[str]]] = {}
@@ -92,6 +101,9 @@ class _Values:
                 self._index_node(value, key, add=add)
             case Network():
                 self._index_identifier(LABELS, value.number, key, add=add)
+            case Combination():
+                self._index_identifier(LABELS, value.number, key, add=add)
+                _change(self.ending, value.last, key, add=add)
             case TagGrant():
                 self._index_identifier(tag_space(value.segment), value.tag, key, add=add)
             case Resting():
@@ -102,11 +114,22 @@ class _Values:
         for claim, _ in claims(node):
             _change(self.claimants, claim, key, add=add)
         for interface in node.interfaces:
-            network = node.network_of(interface)
-            if network is not None:
+            networks = node.networks_of(interface)
+            for network in networks:
                 _change(self.members, network, key, add=add)
+            if len(networks) > 1:
+                self._index_shared(tuple(networks), key, add=add)
             if interface.known_mac is not None and is_chosen_mac(interface.known_mac):
                 _change(self.macs, interface.known_mac, key, add=add)
+
+    def _index_shared(self, networks: Shared, key: str, *, add: bool) -> None:
+        _change(self.shared, networks, key, add=add)
+        if (networks in self.shared) == add:
+            for network in networks:
+                beside = self.beside.setdefault(network, set())
+                (beside.add if add else beside.discard)(networks)
+                if not beside:
+                    del self.beside[network]
 
     def _index_identifier(self, space: str, identifier: int, key: str, *, add: bool) -> None:
         used = self.used.setdefault(space, {})
@@ -212,6 +235,17 @@ class Model:
         """The keys of the nodes that have an interface in a network, by its reference."""
         return self._all.members.get(network, set())
 
+    def sharing(self, networks: Shared) -> set[str]:
+        """The keys of the nodes that have an interface in just these networks, of which there are several."""
+        return self._all.shared.get(networks, set())
+
+    def shared_with(self, network: str) -> set[Shared]:
+        """With which others interfaces are in a network, by its reference: that network among them."""
+        return self._all.beside.get(network, set())
+
+    def _ending(self, network: str) -> set[str]:
+        return self._all.ending.get(network, set())
+
     # The rest is the same for both.
 
     def _typed(self, key: str, kind: type[V]) -> V | None:
@@ -229,6 +263,19 @@ class Model:
     def network(self, ref: str) -> Network | None:
         """A network by reference."""
         return self._typed(f"network/{ref}", Network)
+
+    def combination(self, ref: str) -> Combination | None:
+        """A combination of networks by reference."""
+        return self._typed(f"combination/{ref}", Combination)
+
+    def combinations(self) -> list[Combination]:
+        """All combinations of networks, by reference."""
+        return self._every("combination/", Combination)
+
+    def combinations_ending(self, network: str) -> list[Combination]:
+        """The combinations of which a network, by reference, is the last; by reference."""
+        found = (self._typed(key, Combination) for key in sorted(self._ending(network)))
+        return [combination for combination in found if combination is not None]
 
     def node(self, ref: str) -> Node | None:
         """A node by reference."""
@@ -270,7 +317,7 @@ class Model:
             for node in nodes
             if node is not None
             for interface in node.interfaces
-            if node.network_of(interface) == network
+            if network in node.networks_of(interface)
         ]
 
     def at(self, place: Place) -> Member | None:
@@ -339,6 +386,16 @@ class Draft(Model):
 
     def member_nodes(self, network: str) -> set[str]:
         return self._all.members.get(network, set()) | self._unchanged(self._base.member_nodes(network))
+
+    def sharing(self, networks: Shared) -> set[str]:
+        return super().sharing(networks) | self._unchanged(self._base.sharing(networks))
+
+    def shared_with(self, network: str) -> set[Shared]:
+        known = {shared for shared in self._base.shared_with(network) if self._unchanged(self._base.sharing(shared))}
+        return super().shared_with(network) | known
+
+    def _ending(self, network: str) -> set[str]:
+        return super()._ending(network) | self._unchanged(self._base._ending(network))
 
     def _unchanged(self, keys: set[str]) -> set[str]:
         return {key for key in keys if key not in self.changes}

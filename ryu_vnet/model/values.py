@@ -5,10 +5,12 @@ A reference is `tenant/name`: names are the tenant's own, and two tenants may us
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from .names import Prefix
+from .traffic import Term
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,18 +25,60 @@ class Network:
     """A private layer-2 broadcast domain.
 
     `number` (16 to 1048575) is granted when the network is made; it is the MPLS service label once the network has
-    members in several segments. `tagged` says whether its nodes may send 802.1Q tags of their own.
+    members in several segments. `tagged` says whether its nodes may send 802.1Q tags of their own. `traffic` is the
+    class of frames that it is for, nothing where it is for all of them.
     """
 
     tenant: str
     name: str
     number: int
     tagged: bool = False
+    traffic: tuple[Term, ...] = ()
 
     @property
     def ref(self) -> str:
         """`tenant/name`."""
         return f"{self.tenant}/{self.name}"
+
+    @property
+    def rank(self) -> tuple[bool, int]:
+        """What networks are ordered by: where two interfaces share several, a frame goes on the first of them that
+        takes it. Networks with a class come before those without, and lower numbers before higher ones."""
+        return not self.traffic, self.number
+
+
+@dataclass(frozen=True, slots=True)
+class Combination:
+    """Several networks, in their order, that some interface is in at once.
+
+    `number` is granted with it from the same space as those of networks. What such an interface sends to everybody
+    goes out once for each network that it is in, and in each to those only who are in none of the former: they are
+    a broadcast domain of its own, which has this number, and tags, as a network has.
+    """
+
+    tenant: str
+    networks: tuple[str, ...]
+    number: int
+
+    @property
+    def ref(self) -> str:
+        """`tenant/X+Y`."""
+        return combination_ref(self.tenant, self.networks)
+
+    @property
+    def last(self) -> str:
+        """The reference of the last of its networks, whose members its own are."""
+        return f"{self.tenant}/{self.networks[-1]}"
+
+    @property
+    def former(self) -> str:
+        """The reference of all but the last of its networks: a combination, or a network."""
+        return combination_ref(self.tenant, self.networks[:-1])
+
+
+def combination_ref(tenant: str, networks: Iterable[str]) -> str:
+    """The reference of networks in their order: `red/X+Y`; of a single one just its own."""
+    return f"{tenant}/{'+'.join(networks)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +98,8 @@ class Interface:
 
     `number` is granted with it and never used again for another. `known_mac` is None only until it has a place for
     the first time, where the choice was left to us; `chosen` says that we made it. `ips` are what it may send from;
-    none means that its IP addresses are not known and not checked (its MAC always is). `network` is the name of a
-    network of the same tenant, or None.
+    none means that its IP addresses are not known and not checked (its MAC always is). `networks` are the names of
+    networks of the same tenant, sorted.
 
     Raises ValueError where it has a place and no MAC: it could run, and its frames be told from nobody's.
     """
@@ -65,7 +109,7 @@ class Interface:
     known_mac: int | None
     ips: tuple[Prefix, ...] = ()
     place: Place | None = None
-    network: str | None = None
+    networks: tuple[str, ...] = ()
     chosen: bool = False
 
     def __post_init__(self) -> None:
@@ -94,9 +138,9 @@ class Node:
         """`tenant/name`."""
         return f"{self.tenant}/{self.name}"
 
-    def network_of(self, interface: Interface) -> str | None:
-        """The reference of the network that an interface of this node is in."""
-        return f"{self.tenant}/{interface.network}" if interface.network is not None else None
+    def networks_of(self, interface: Interface) -> list[str]:
+        """The references of the networks that an interface of this node is in, sorted."""
+        return [f"{self.tenant}/{name}" for name in interface.networks]
 
     def interface(self, name: str) -> Interface | None:
         """The interface of that name."""
@@ -105,7 +149,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class TagGrant:
-    """The VLAN tag (1 to 4094) that a network, by number, has in a segment."""
+    """The VLAN tag (1 to 4094) that a network or combination, by number, has in a segment."""
 
     segment: str
     network: int
@@ -139,7 +183,7 @@ class Counters:
     segment: int = 1
 
 
-Value: TypeAlias = Tenant | Network | Node | TagGrant | Resting | Counters
+Value: TypeAlias = Tenant | Network | Combination | Node | TagGrant | Resting | Counters
 
 
 def tag_space(segment: str) -> str:
@@ -154,6 +198,8 @@ def key_of(value: Value) -> str:
             return f"tenant/{value.name}"
         case Network():
             return f"network/{value.ref}"
+        case Combination():
+            return f"combination/{value.ref}"
         case Node():
             return f"node/{value.ref}"
         case TagGrant():

@@ -6,8 +6,8 @@
     |             class             |    field    |M|    length     |  then the value and, where M is 1, the mask
     +-------------------------------+-------------+-+---------------+
 
-Class 0x8000 holds the fields of the specification, class 1 Open vSwitch's registers, class 0 what was in Open
-vSwitch before OXM (nicira-ext.h; ovs-fields(7)). `length` counts value and mask, in bytes.
+Class 0x8000 holds the fields of the specification, class 1 Open vSwitch's own, registers above all, class 0 what was
+in Open vSwitch before OXM (nicira-ext.h; ovs-fields(7)). `length` counts value and mask, in bytes.
 
 A match is `type` (16 bits, 1 = OXM), `length` (16 bits, without the padding), the fields, and zeros up to the next
 multiple of 8 bytes (7.2.3.1).
@@ -24,9 +24,8 @@ from ..errors import WireError
 from .wire import unpack
 
 _BASIC_CLASS = 0x8000
-_REGISTER_CLASS = 0x0001
+_EXTENDED_CLASS = 0x0001
 _OLD_CLASS = 0x0000
-_OLD_VLAN_TCI = 4
 
 _BASIC_NAMES = (
     "in_port in_phy_port metadata eth_dst eth_src eth_type vlan_vid vlan_pcp ip_dscp ip_ecn ip_proto ipv4_src ipv4_dst "
@@ -34,9 +33,16 @@ _BASIC_NAMES = (
     "ipv6_src ipv6_dst ipv6_flabel icmpv6_type icmpv6_code nd_target nd_sll nd_tll mpls_label mpls_tc mpls_bos "
     "pbb_isid tunnel_id ipv6_exthdr unassigned pbb_uca tcp_flags actset_output packet_type"
 )
-_BASIC_FIELDS = tuple(_BASIC_NAMES.split())
-"""Field numbers of class 0x8000, counted from 0 (1.3.5 table 11, 1.4.1 table 15, 1.5.1 table 13); those that we do
-not use are here so that an error can name them."""
+"""The fields of class 0x8000 by their numbers, counted from 0 (1.3.5 table 11, 1.4.1 table 15, 1.5.1 table 13)."""
+
+_PLACES = {
+    **{name: (_BASIC_CLASS, number) for number, name in enumerate(_BASIC_NAMES.split())},
+    **{f"reg{number}": (_EXTENDED_CLASS, number) for number in range(16)},
+    "ip_frag": (_EXTENDED_CLASS, 26),
+    "vlan_tci": (_OLD_CLASS, 4),
+}
+"""Class and number of each field; those that we do not use are here so that an error can name them."""
+_NAMES = {place: name for name, place in _PLACES.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +63,7 @@ _OXM_MATCH = 1
 
 
 def _codec(field: Field) -> _Codec:
-    if field.name in _BASIC_FIELDS:
-        oxm_class, number = _BASIC_CLASS, _BASIC_FIELDS.index(field.name)
-    elif field.name == "vlan_tci":
-        oxm_class, number = _OLD_CLASS, _OLD_VLAN_TCI
-    else:
-        oxm_class, number = _REGISTER_CLASS, int(field.name.removeprefix("reg"))
+    oxm_class, number = _PLACES[field.name]
     size = next(size for size in _SIZES if size * 8 >= field.bits)
     exact = _HEADER.pack(oxm_class, number << 1, size)
     masked = _HEADER.pack(oxm_class, number << 1 | 1, 2 * size)
@@ -170,10 +171,5 @@ def _name(header: bytes) -> str:
         return f"cut short ({header.hex()})"
     oxm_class, field_and_mask, length = _HEADER.unpack(header)
     number = field_and_mask >> 1
-    if oxm_class == _BASIC_CLASS and number < len(_BASIC_FIELDS):
-        name = _BASIC_FIELDS[number]
-    elif oxm_class == _REGISTER_CLASS and number < 16:
-        name = f"reg{number}"
-    else:
-        name = f"number {number} of class {oxm_class:#06x}"
+    name = _NAMES.get((oxm_class, number), f"number {number} of class {oxm_class:#06x}")
     return f"{name} ({length} bytes{', masked' if field_and_mask & 1 else ''})"

@@ -9,6 +9,7 @@ import struct
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
+from ..errors import Invalid
 from .packet import ETH_TYPE_VLAN, Packet, parse
 from .upper import (
     ETH_TYPE_ARP,
@@ -16,8 +17,12 @@ from .upper import (
     ETH_TYPE_IPV6,
     NEIGHBOUR_ADVERTISEMENT,
     NEIGHBOUR_SOLICITATION,
+    PROTO_FRAGMENT,
     PROTO_ICMPV6,
+    PROTO_SCTP,
+    PROTO_TCP,
     PROTO_UDP,
+    Ip,
 )
 
 BROADCAST = 0xFFFF_FFFF_FFFF
@@ -29,6 +34,10 @@ Ipv6 = IPv6Address | str | int
 
 _ECHO_REQUEST, _ECHO_REQUEST_V6 = 8, 128
 _TTL = 64
+_SYN = 0x02
+_INIT = 1
+_WINDOW = 0xFFFF
+"""What the opener of a connection is ready to receive, in bytes."""
 _DISCOVERY_HOP_LIMIT = 255
 """Neighbour discovery with any other hop limit is not believed (RFC 4861, 7.1)."""
 
@@ -69,10 +78,21 @@ def arp(link: Link, op: int, sender: tuple[int, Ipv4], target: tuple[int, Ipv4])
     return raw(link, ETH_TYPE_ARP, fixed + addresses)
 
 
-def ipv4_udp(link: Link, src: Ipv4, dst: Ipv4, ports: tuple[int, int], data: bytes = b"") -> Packet:
-    """UDP over IPv4 (RFC 768); `ports` are source and destination."""
+def ipv4_udp(link: Link, src: Ipv4, dst: Ipv4, ports: tuple[int, int], data: bytes = b"", dscp: int = 0) -> Packet:
+    """UDP over IPv4 (RFC 768); `ports` are source and destination, `dscp` is a class of service, 0 to 63."""
     addresses = IPv4Address(src).packed + IPv4Address(dst).packed
-    return ipv4(link, src, dst, PROTO_UDP, _udp(addresses, ports, data))
+    return ipv4(link, src, dst, PROTO_UDP, _udp(addresses, ports, data), dscp << 2)
+
+
+def ipv4_tcp(link: Link, src: Ipv4, dst: Ipv4, ports: tuple[int, int], dscp: int = 0) -> Packet:
+    """The SYN that opens a TCP connection over IPv4 (RFC 9293, 3.1); `ports` and `dscp` as for UDP."""
+    addresses = IPv4Address(src).packed + IPv4Address(dst).packed
+    return ipv4(link, src, dst, PROTO_TCP, _tcp(addresses, ports), dscp << 2)
+
+
+def ipv4_sctp(link: Link, src: Ipv4, dst: Ipv4, ports: tuple[int, int], dscp: int = 0) -> Packet:
+    """The INIT that opens an SCTP association over IPv4 (RFC 9260, 3.3.2); `ports` and `dscp` as for UDP."""
+    return ipv4(link, src, dst, PROTO_SCTP, _sctp(ports), dscp << 2)
 
 
 def ipv4_echo(link: Link, src: Ipv4, dst: Ipv4, data: bytes = b"") -> Packet:
@@ -84,14 +104,24 @@ def ipv4(link: Link, src: Ipv4, dst: Ipv4, proto: int, payload: bytes, tos: int 
     """Any IPv4 packet without options (RFC 791)."""
     addresses = IPv4Address(src).packed + IPv4Address(dst).packed
     header = struct.pack("!BBHHHBBH", 0x45, tos, 20 + len(payload), 0, 0, ttl, proto, 0) + addresses
-    header = header[:10] + _checksum(header).to_bytes(2, "big") + header[12:]
-    return raw(link, ETH_TYPE_IPV4, header + payload)
+    return raw(link, ETH_TYPE_IPV4, _summed_ipv4(header) + payload)
 
 
-def ipv6_udp(link: Link, src: Ipv6, dst: Ipv6, ports: tuple[int, int], data: bytes = b"") -> Packet:
-    """UDP over IPv6 (RFC 768, RFC 8200 8.1); `ports` are source and destination."""
+def ipv6_udp(link: Link, src: Ipv6, dst: Ipv6, ports: tuple[int, int], data: bytes = b"", dscp: int = 0) -> Packet:
+    """UDP over IPv6 (RFC 768, RFC 8200 8.1); `ports` and `dscp` as over IPv4."""
     addresses = IPv6Address(src).packed + IPv6Address(dst).packed
-    return ipv6(link, src, dst, PROTO_UDP, _udp(addresses, ports, data))
+    return ipv6(link, src, dst, PROTO_UDP, _udp(addresses, ports, data), traffic_class=dscp << 2)
+
+
+def ipv6_tcp(link: Link, src: Ipv6, dst: Ipv6, ports: tuple[int, int], dscp: int = 0) -> Packet:
+    """The SYN that opens a TCP connection over IPv6; `ports` and `dscp` as over IPv4."""
+    addresses = IPv6Address(src).packed + IPv6Address(dst).packed
+    return ipv6(link, src, dst, PROTO_TCP, _tcp(addresses, ports), traffic_class=dscp << 2)
+
+
+def ipv6_sctp(link: Link, src: Ipv6, dst: Ipv6, ports: tuple[int, int], dscp: int = 0) -> Packet:
+    """The INIT that opens an SCTP association over IPv6; `ports` and `dscp` as over IPv4."""
+    return ipv6(link, src, dst, PROTO_SCTP, _sctp(ports), traffic_class=dscp << 2)
 
 
 def ipv6_echo(link: Link, src: Ipv6, dst: Ipv6, data: bytes = b"") -> Packet:
@@ -124,10 +154,42 @@ def icmpv6(link: Link, src: Ipv6, dst: Ipv6, message: bytes, hop_limit: int = _T
     return ipv6(link, src, dst, PROTO_ICMPV6, _summed(message, pseudo), hop_limit)
 
 
-def ipv6(link: Link, src: Ipv6, dst: Ipv6, proto: int, payload: bytes, hop_limit: int = _TTL) -> Packet:
+def ipv6(
+    link: Link, src: Ipv6, dst: Ipv6, proto: int, payload: bytes, hop_limit: int = _TTL, traffic_class: int = 0
+) -> Packet:
     """Any IPv6 packet; `proto` may be an extension header's number (RFC 8200)."""
-    header = struct.pack("!IHBB", 6 << 28, len(payload), proto, hop_limit)
+    header = struct.pack("!IHBB", 6 << 28 | traffic_class << 20, len(payload), proto, hop_limit)
     return raw(link, ETH_TYPE_IPV6, header + IPv6Address(src).packed + IPv6Address(dst).packed + payload)
+
+
+def fragments(frame: Packet, size: int = 8, identification: int = 1) -> list[Packet]:
+    """A whole IP packet cut into fragments of at most `size` bytes, in order (RFC 791, 3.2; RFC 8200, 4.5).
+
+    IPv4 packets have no options, IPv6 packets no extension headers. A packet that fits one fragment gives one: over
+    IPv4 itself but for its identification, over IPv6 with a fragment header (RFC 6946 calls it atomic). Raises Invalid
+    for a size that is not a multiple of 8, and for frames that are not IP.
+    """
+    if size <= 0 or size % 8 or not isinstance(frame.upper, Ip):
+        raise Invalid(f"{frame.upper} in fragments of {size} bytes; wanted: IP, and a multiple of 8")
+    cut = _ipv4_fragment if frame.upper.version == 4 else _ipv6_fragment
+    header = 20 if frame.upper.version == 4 else 40
+    whole, data = frame.to_bytes(), frame.payload[header:]
+    ethernet = whole[: len(whole) - len(frame.payload)]
+    return [
+        parse(ethernet + cut(frame.payload[:header], data[at : at + size], at, at + size < len(data), identification))
+        for at in range(0, len(data) or 1, size)
+    ]
+
+
+def _ipv4_fragment(header: bytes, data: bytes, at: int, more: bool, identification: int) -> bytes:
+    place = struct.pack("!HHH", len(header) + len(data), identification, more << 13 | at // 8)
+    return _summed_ipv4(header[:2] + place + header[8:10] + bytes(2) + header[12:]) + data
+
+
+def _ipv6_fragment(header: bytes, data: bytes, at: int, more: bool, identification: int) -> bytes:
+    fragment = struct.pack("!BxHI", header[6], at | more, identification)
+    length = struct.pack("!HB", len(fragment) + len(data), PROTO_FRAGMENT)
+    return header[:4] + length + header[7:] + fragment + data
 
 
 def _addresses(link: Link) -> bytes:
@@ -145,15 +207,44 @@ def _udp(addresses: bytes, ports: tuple[int, int], data: bytes) -> bytes:
     return datagram[:6] + checksum.to_bytes(2, "big") + datagram[8:]
 
 
+def _tcp(addresses: bytes, ports: tuple[int, int]) -> bytes:
+    """A header without options, its flags nothing but SYN, its numbers zero but for the window."""
+    segment = struct.pack("!HHIIBBHHH", *ports, 0, 0, 5 << 4, _SYN, _WINDOW, 0, 0)
+    checksum = _checksum(addresses + struct.pack("!II", len(segment), PROTO_TCP) + segment)
+    return segment[:16] + checksum.to_bytes(2, "big") + segment[18:]
+
+
+def _sctp(ports: tuple[int, int]) -> bytes:
+    """A common header and an INIT chunk: initiate tag 1, one stream each way, first TSN 1."""
+    init = struct.pack("!BBHIIHHI", _INIT, 0, 20, 1, _WINDOW, 1, 1, 1)
+    packet = struct.pack("!HHII", *ports, 0, 0) + init
+    return packet[:8] + _crc32c(packet).to_bytes(4, "little") + packet[12:]
+
+
+def _summed_ipv4(header: bytes) -> bytes:
+    """An IPv4 header with its checksum, which stands in bytes 10 and 11 and is zero when given, filled in."""
+    return header[:10] + _checksum(header).to_bytes(2, "big") + header[12:]
+
+
 def _summed(message: bytes, pseudo: bytes) -> bytes:
     """An ICMP message with its checksum, which stands in bytes 2 and 3, filled in."""
     return message[:2] + _checksum(pseudo + message).to_bytes(2, "big") + message[4:]
 
 
 def _checksum(data: bytes) -> int:
-    """The Internet checksum (RFC 1071). The two forms of the pseudo-header for UDP sum to the same."""
+    """The Internet checksum (RFC 1071). IPv4's pseudo-header sums to the same in the form that IPv6 has for its own."""
     padded = data + b"\0" * (len(data) % 2)
     total: int = sum(struct.unpack(f"!{len(padded) // 2}H", padded))
     while total > 0xFFFF:
         total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF
+
+
+def _crc32c(data: bytes) -> int:
+    """The checksum of SCTP (RFC 9260, appendix A): CRC-32C, bits in the order in which they are sent."""
+    register = 0xFFFF_FFFF
+    for byte in data:
+        register ^= byte
+        for _ in range(8):
+            register = register >> 1 ^ (0x82F6_3B78 if register & 1 else 0)
+    return register ^ 0xFFFF_FFFF

@@ -19,7 +19,20 @@ from dataclasses import dataclass, field, replace
 from ..compiler.fields import Field
 from ..compiler.rows import PacketType
 from ..errors import Invalid
-from .upper import NEIGHBOUR_ADVERTISEMENT, NEIGHBOUR_SOLICITATION, Arp, Icmpv6, Ip, Udp, Upper, parse_upper
+from .upper import (
+    NEIGHBOUR_ADVERTISEMENT,
+    NEIGHBOUR_SOLICITATION,
+    PROTO_ICMPV6,
+    PROTO_SCTP,
+    PROTO_TCP,
+    PROTO_UDP,
+    Arp,
+    Icmpv6,
+    Ip,
+    Ports,
+    Upper,
+    parse_upper,
+)
 
 ETHERNET = PacketType.ETHERNET.value
 MPLS = PacketType.MPLS.value
@@ -169,7 +182,8 @@ def _number(data: bytes) -> int:
 def field_value(packet: Packet, field: Field) -> int | None:
     """What a match on `field` compares with; None where the packet does not have the field, so that no match holds.
 
-    Prerequisites are those of ovs-fields(7). A header that should be there and is cut off has fields of value zero.
+    Prerequisites are those of ovs-fields(7). A header that should be there and is cut off has fields of value zero;
+    so have the ports of every fragment, though a move (which no row of ours makes of ports) would see the first's.
     Registers and the port are not the packet's: None.
     """
     reader = _READERS.get(field.name)
@@ -201,12 +215,12 @@ def _of_ip(read: Callable[[Ip], int], *versions: int) -> Callable[[Packet], int 
     return value
 
 
-def _of_udp(read: Callable[[Udp], int]) -> Callable[[Packet], int | None]:
+def _of_ports(proto: int, read: Callable[[Ports], int]) -> Callable[[Packet], int | None]:
     def value(packet: Packet) -> int | None:
         upper = packet.upper
-        if not isinstance(upper, Ip) or upper.proto != 17:
+        if not isinstance(upper, Ip) or upper.proto != proto:
             return None
-        return read(upper.transport) if isinstance(upper.transport, Udp) else 0
+        return read(upper.transport) if isinstance(upper.transport, Ports) else 0
 
     return value
 
@@ -214,7 +228,7 @@ def _of_udp(read: Callable[[Udp], int]) -> Callable[[Packet], int | None]:
 def _of_icmpv6(read: Callable[[Icmpv6], int], *types: int) -> Callable[[Packet], int | None]:
     def value(packet: Packet) -> int | None:
         upper = packet.upper
-        if not isinstance(upper, Ip) or upper.version != 6 or upper.proto != 58:
+        if not isinstance(upper, Ip) or upper.version != 6 or upper.proto != PROTO_ICMPV6:
             return None
         message = upper.transport if isinstance(upper.transport, Icmpv6) else Icmpv6(0)
         return read(message) if not types or message.type in types else None
@@ -240,8 +254,14 @@ _READERS: dict[str, Callable[[Packet], int | None]] = {
     "ipv6_src": _of_ip(lambda ip: ip.src, 6),
     "ipv6_dst": _of_ip(lambda ip: ip.dst, 6),
     "ip_proto": _of_ip(lambda ip: ip.proto, 4, 6),
-    "udp_src": _of_udp(lambda udp: udp.src),
-    "udp_dst": _of_udp(lambda udp: udp.dst),
+    "ip_frag": _of_ip(lambda ip: ip.frag, 4, 6),
+    "ip_dscp": _of_ip(lambda ip: ip.dscp, 4, 6),
+    "tcp_src": _of_ports(PROTO_TCP, lambda ports: ports.src),
+    "tcp_dst": _of_ports(PROTO_TCP, lambda ports: ports.dst),
+    "udp_src": _of_ports(PROTO_UDP, lambda ports: ports.src),
+    "udp_dst": _of_ports(PROTO_UDP, lambda ports: ports.dst),
+    "sctp_src": _of_ports(PROTO_SCTP, lambda ports: ports.src),
+    "sctp_dst": _of_ports(PROTO_SCTP, lambda ports: ports.dst),
     "icmpv6_type": _of_icmpv6(lambda message: message.type),
     "nd_target": _of_icmpv6(lambda message: message.target, NEIGHBOUR_SOLICITATION, NEIGHBOUR_ADVERTISEMENT),
     "nd_sll": _of_icmpv6(lambda message: message.sll, NEIGHBOUR_SOLICITATION),

@@ -1,9 +1,13 @@
-"""What Open vSwitch sees of ARP, IPv4, IPv6, UDP and ICMPv6 in a frame: exactly that, and no more.
+"""What Open vSwitch sees of ARP, IP, TCP, UDP, SCTP and ICMPv6 in a frame: exactly that, and no more.
 
 A switch matches on what its own parser finds, so a header that is cut off, or says of itself that it is longer than
 the frame, must look here as it looks there: absent, which for a match means zero. Nothing here ever raises. Formats:
-ARP RFC 826; IPv4 RFC 791; IPv6 RFC 8200; ICMPv6 RFC 4443; neighbour discovery RFC 4861. What is seen of a malformed
-header follows ovs-fields(7), and was compared with ovs-vswitchd (tests/switch/test_simulate_agrees.py).
+ARP RFC 826; IPv4 RFC 791; IPv6 RFC 8200; DSCP RFC 2474; TCP RFC 9293; UDP RFC 768; SCTP RFC 9260; ICMPv6 RFC 4443;
+neighbour discovery RFC 4861. What is seen of a malformed header follows ovs-fields(7), and was compared with
+ovs-vswitchd (tests/switch/test_simulate_agrees.py).
+
+Fragments are handled as by a switch at its default, `normal` (ovs-ofctl(8), `set-frags`): none of them has ports or an
+ICMPv6 type, not even the first, in which they stand; so that all fragments of a packet take the same way.
 """
 
 from __future__ import annotations
@@ -16,14 +20,21 @@ ETH_TYPE_ARP = 0x0806
 ETH_TYPE_RARP = 0x8035
 ETH_TYPE_IPV6 = 0x86DD
 
+PROTO_TCP = 6
 PROTO_UDP = 17
+PROTO_FRAGMENT = 44
 PROTO_ICMPV6 = 58
+PROTO_SCTP = 132
 NEIGHBOUR_SOLICITATION = 135
 NEIGHBOUR_ADVERTISEMENT = 136
 
-_HOP_BY_HOP, _ROUTING, _FRAGMENT, _AUTHENTICATION, _DESTINATION = 0, 43, 44, 51, 60
-_EXTENSIONS = frozenset((_HOP_BY_HOP, _ROUTING, _FRAGMENT, _AUTHENTICATION, _DESTINATION))
+_HOP_BY_HOP, _ROUTING, _AUTHENTICATION, _DESTINATION = 0, 43, 51, 60
+_EXTENSIONS = frozenset((_HOP_BY_HOP, _ROUTING, PROTO_FRAGMENT, _AUTHENTICATION, _DESTINATION))
 _SOURCE_LINK_ADDRESS, _TARGET_LINK_ADDRESS = 1, 2
+_FRAGMENT_ANY, _FRAGMENT_LATER = 1, 2
+"""The bits of `ip_frag`: a fragment; not the first one."""
+_SHORTEST = {PROTO_TCP: 20, PROTO_UDP: 8, PROTO_SCTP: 12, PROTO_ICMPV6: 8}
+"""Bytes of each protocol's fixed header: with less, a switch sees nothing of it."""
 _ETHERNET_ARP = bytes.fromhex("0001 0800 06 04")
 """Hardware type Ethernet, protocol type IPv4, address lengths 6 and 4: the only ARP that is looked into."""
 
@@ -40,11 +51,26 @@ class Arp:
 
 
 @dataclass(frozen=True, slots=True)
-class Udp:
-    """UDP ports."""
+class Ports:
+    """Source and destination port."""
 
     src: int
     dst: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tcp(Ports):
+    """TCP ports."""
+
+
+@dataclass(frozen=True, slots=True)
+class Udp(Ports):
+    """UDP ports."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sctp(Ports):
+    """SCTP ports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +83,26 @@ class Icmpv6:
     tll: int = 0
 
 
+Transport = Ports | Icmpv6
+
+
 @dataclass(frozen=True, slots=True)
 class Ip:
-    """IPv4 or IPv6 (`version`): addresses as numbers, and the protocol, after IPv6 extension headers."""
+    """IPv4 or IPv6 (`version`): addresses as numbers, and the protocol, after IPv6 extension headers.
+
+    `dscp` is a number of 6 bits, `frag` that of ovs-fields(7) `ip_frag`: 0, 1 in the first fragment, 3 in later ones.
+    """
 
     version: int
     src: int = 0
     dst: int = 0
     proto: int = 0
-    transport: Udp | Icmpv6 | None = None
+    transport: Transport | None = None
+    dscp: int = 0
+    frag: int = 0
 
+
+_WITH_PORTS: dict[int, type[Ports]] = {PROTO_TCP: Tcp, PROTO_UDP: Udp, PROTO_SCTP: Sctp}
 
 Upper = Arp | Ip | None
 
@@ -98,42 +134,52 @@ def _parse_arp(data: bytes) -> Arp:
 def _parse_ipv4(data: bytes) -> Ip:
     if len(data) < 20:
         return Ip(4)
-    first, _, total, _, fragment, _, proto, _, src, dst = struct.unpack_from("!BBHHHBBHII", data)
+    first, tos, total, _, fragment, _, proto, _, src, dst = struct.unpack_from("!BBHHHBBHII", data)
     header = (first & 0x0F) * 4
     if header < 20 or not header <= total <= len(data):
         return Ip(4)
-    later_fragment = fragment & 0x1FFF
-    transport = None if later_fragment else _parse_transport(4, proto, data[header:total])
-    return Ip(4, src, dst, proto, transport)
+    frag = _frag(more=bool(fragment & 0x2000), offset=fragment & 0x1FFF)
+    transport = None if frag else _parse_transport(4, proto, data[header:total])
+    return Ip(4, src, dst, proto, transport, tos >> 2, frag)
 
 
 def _parse_ipv6(data: bytes) -> Ip:
     if len(data) < 40:
         return Ip(6)
-    length, proto = struct.unpack_from("!4xHB", data)
+    first, length, proto = struct.unpack_from("!IHB", data)
     if 40 + length > len(data):
         return Ip(6)
     src, dst = _number(data[8:24]), _number(data[24:40])
     found = _skip_extensions(proto, data[40 : 40 + length])
     if found is None:
         return Ip(6, src, dst)
-    proto, rest = found
-    transport = None if proto == _FRAGMENT else _parse_transport(6, proto, rest)
-    return Ip(6, src, dst, proto, transport)
+    proto, frag, rest = found
+    transport = None if frag else _parse_transport(6, proto, rest)
+    return Ip(6, src, dst, proto, transport, first >> 22 & 0x3F, frag)
 
 
-def _skip_extensions(proto: int, data: bytes) -> tuple[int, bytes] | None:
-    """The first protocol that is no extension header, and what follows. None if one is cut off.
+def _frag(more: bool, offset: int) -> int:
+    """The value of `ip_frag`. A fragment header that says it holds the whole packet makes no fragment (RFC 6946)."""
+    if offset:
+        return _FRAGMENT_ANY | _FRAGMENT_LATER
+    return _FRAGMENT_ANY if more else 0
+
+
+def _skip_extensions(proto: int, data: bytes) -> tuple[int, int, bytes] | None:
+    """The first protocol that is no extension header, `ip_frag`, and what follows. None if a header is cut off.
 
     The later fragments of a packet end at the fragment header, whose number is then the protocol.
     """
+    frag = 0
     while proto in _EXTENSIONS:
         if len(data) < 8:
             return None
-        if proto == _FRAGMENT:
+        if proto == PROTO_FRAGMENT:
             length = 8
-            if _number(data[2:4]) & 0xFFF8:
-                return _FRAGMENT, b""
+            place = _number(data[2:4])  # offset(13) reserved(2) more(1); the reserved bits too make a fragment of it
+            frag = _frag(more=place != 0, offset=place >> 3) or frag
+            if frag & _FRAGMENT_LATER:
+                return PROTO_FRAGMENT, frag, b""
         elif proto == _AUTHENTICATION:
             length = (data[1] + 2) * 4
         else:
@@ -141,14 +187,17 @@ def _skip_extensions(proto: int, data: bytes) -> tuple[int, bytes] | None:
         if length > len(data):
             return None
         proto, data = data[0], data[length:]
-    return proto, data
+    return proto, frag, data
 
 
-def _parse_transport(version: int, proto: int, data: bytes) -> Udp | Icmpv6 | None:
-    if len(data) < 8:
+def _parse_transport(version: int, proto: int, data: bytes) -> Transport | None:
+    shortest = _SHORTEST.get(proto, 0)
+    if len(data) < shortest:
         return None
-    if proto == PROTO_UDP:
-        return Udp(_number(data[:2]), _number(data[2:4]))
+    if proto == PROTO_TCP and not shortest <= (data[12] >> 4) * 4 <= len(data):
+        return None  # of TCP's own length a switch makes sure, of UDP's it does not
+    if proto in _WITH_PORTS:
+        return _WITH_PORTS[proto](_number(data[:2]), _number(data[2:4]))
     if proto == PROTO_ICMPV6 and version == 6:
         return _parse_icmpv6(data)
     return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from ryu_vnet.compiler import fields as f
+from ryu_vnet.compiler.pipeline import REGISTERS as PIPELINE_REGISTERS
 from ryu_vnet.compiler.pipeline import STAGES
 from ryu_vnet.compiler.rows import (
     IN_PORT_PORT,
@@ -39,8 +40,11 @@ IPV4 = (0x0A000001, 0x0A000002)
 IPV6 = (0xFD << 120 | 1, 0xFD << 120 | 2, 0)
 PORTS = (1, 2, 3, 4, IN_PORT_PORT)
 TABLES = tuple(stage.table for stage in STAGES)
-REGISTERS = (f.REG0, f.REG1, f.REG2, f.REG3, f.REG4)
+REGISTERS = tuple(register.field for register in PIPELINE_REGISTERS)
 PRESENT = 0x1000
+DSCPS = (0, 46)
+TRANSPORTS = ((6, f.TCP_SRC, f.TCP_DST), (17, f.UDP_SRC, f.UDP_DST), (132, f.SCTP_SRC, f.SCTP_DST))
+FRAGMENTS = tuple(FieldMatch(f.IP_FRAG, *item) for item in ((0, None), (1, None), (3, None), (1, 1), (0, 2)))
 GROUPS = (1, 2)
 KINDS = ("plain", "plain", "plain", "untag", "tag", "encap", "swap", "decap", "service", "service")
 ORIGIN = Origin(Subject.SWITCH, 1)
@@ -106,7 +110,10 @@ def _conditions(random: Random) -> list[FieldMatch]:
     group_bit = 1 << 40
     vid = PRESENT | random.choice(VIDS)
     v4, v6 = (FieldMatch(f.ETH_TYPE, eth_type) for eth_type in (0x0800, 0x86DD))
-    udp, icmp = FieldMatch(f.IP_PROTO, 17), FieldMatch(f.IP_PROTO, 58)
+    icmp = FieldMatch(f.IP_PROTO, 58)
+    number, *fields = random.choice(TRANSPORTS)
+    proto, port = FieldMatch(f.IP_PROTO, number), random.choice(fields)
+    any_ip = random.choice((v4, v6))
     kind = random.choice((135, 136))
     discovery = [v6, icmp, FieldMatch(f.ICMPV6_TYPE, kind)]
     target = FieldMatch(f.ND_TARGET, random.choice(IPV6))
@@ -123,11 +130,13 @@ def _conditions(random: Random) -> list[FieldMatch]:
         [FieldMatch(f.ETH_TYPE, random.choice((0x8100, 0x88A8, 0x05FF, 0x8847, 0x8848)))],
         [FieldMatch(f.ETH_TYPE, 0x8847), FieldMatch(f.MPLS_LABEL, random.choice((0, *LABELS)))],
         [v4, FieldMatch(f.IPV4_SRC, random.choice(IPV4))],
-        [v4, FieldMatch(f.IPV4_DST, 0x0A000000, 0xFF000000), udp],
-        [v4, udp, FieldMatch(random.choice((f.UDP_SRC, f.UDP_DST)), random.choice((0, 67)))],
+        [v4, FieldMatch(f.IPV4_DST, 0x0A000000, 0xFF000000), proto],
+        [any_ip, proto, FieldMatch(port, random.choice((0, 67)))],
+        [any_ip, proto, FieldMatch(port, 66, 0xFFFE), FRAGMENTS[0]],
+        [any_ip, FieldMatch(f.IP_DSCP, random.choice(DSCPS))],
+        [any_ip, random.choice(FRAGMENTS)],
         [v6, FieldMatch(f.IPV6_SRC, random.choice(IPV6))],
         [v6, FieldMatch(f.IPV6_DST, 0xFF << 120, 0xFF << 120)],
-        [v6, udp, FieldMatch(f.UDP_DST, 67)],
         [v6, icmp, FieldMatch(f.ICMPV6_TYPE, random.choice((0, 128, 135)))],
         [*discovery, target],
         [*discovery, link],
@@ -218,7 +227,21 @@ def _node_frame(random: Random) -> bytes:
     ports = (random.choice((67, 68)), 67)
     link_address = random.choice((None, *MACS))
     advertisement = frames.neighbour_advertisement(link, six, other, six, link_address)
+    dscp = random.choice(DSCPS)
+    whole = random.choice(
+        [
+            frames.ipv4_tcp(link, src, dst, ports, dscp),
+            frames.ipv4_sctp(link, src, dst, ports, dscp),
+            frames.ipv4_udp(link, src, dst, ports, b"x" * 8, dscp),
+            frames.ipv6_tcp(link, six, other, ports, dscp),
+            frames.ipv6_sctp(link, six, other, ports, dscp),
+            frames.ipv6_udp(link, six, other, ports, b"x" * 8, dscp),
+        ]
+    )
     packets = [
+        whole,
+        whole,
+        random.choice(frames.fragments(whole)),
         frames.arp_request(link.src, src, dst),
         frames.arp(link, random.choice((1, 2, 300)), (link.dst, src), (0, dst)),
         frames.ipv4_udp(link, src, dst, ports, b"x"),

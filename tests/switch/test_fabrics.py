@@ -13,11 +13,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from drawn import Endpoint, endpoints, intents, simulator
-from drawn_frames import forged, to_everybody, unicast, with_own_tag
+from drawn_frames import BROADCAST, classed, forged, to_everybody, unicast, with_own_tag
 from driven_system import DrivenSystem
 from dummy_fabric import DummyFabric
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from reference import in_order, receivers
 from vnet_bench.dummy_ovs import DummyOvs
 
 from ryu_vnet.compiler.rows import SwitchTable
@@ -35,17 +36,19 @@ Arrived = Counter[tuple[str, bytes]]
 
 
 def says_something(intent: Intent) -> bool:
-    """Whether some network has members on several switches, and there are five nodes at least."""
-    running = 0
+    """Whether some network has members on several switches, somebody is in several networks, some of which are for some
+    traffic only, and there are five nodes at least."""
+    running, classes = 0, 0
     switches: dict[str, set[str]] = {}
     for tenant, spec in intent.tenants.items():
         for node in spec.nodes.values():
             for interface in node.interfaces.values() if node.running else ():
                 running += 1
-                if interface.network and interface.at:
-                    found = switches.setdefault(f"{tenant}/{interface.network}", set())
+                classes += len(interface.networks) > 1 and any(spec.networks[n].traffic for n in interface.networks)
+                for network in interface.networks if interface.at else ():
+                    found = switches.setdefault(f"{tenant}/{network}", set())
                     found.add(interface.at.partition(":")[0])
-    return running >= 5 and any(len(found) > 1 for found in switches.values())
+    return running >= 5 and classes > 0 and any(len(found) > 1 for found in switches.values())
 
 
 class Trial:
@@ -70,7 +73,7 @@ class Trial:
         """Put in, where `source` is, every frame that it may send and some that it may not. Each arrives at its
         receivers, and nothing else arrives anywhere."""
         frames = [*self.frames_of(source)]
-        meant: Arrived = Counter((self.place(end), frame.to_bytes()) for frame, ends in frames for end in ends)
+        meant: Arrived = Counter((self.names[port], frame.to_bytes()) for frame, ports in frames for port in ports)
         told: Arrived = Counter()
         for frame, _ in frames:
             trace = self.compiled.inject(source.switch, source.port, frame)
@@ -81,16 +84,16 @@ class Trial:
         assert arrived == meant
         assert arrived == told
 
-    def frames_of(self, source: Endpoint) -> Iterator[tuple[Packet, list[Endpoint]]]:
-        """Frames from a node, each with who is to get it: whoever shares the network, and has the address."""
-        others = [end for end in self.ends if end is not source]
-        members = [end for end in others if end.network is not None and end.network == source.network]
-        network = self.system.model.network(source.network or "")
-        for to in others:
-            yield from ((frame, [end for end in members if end.mac == to.mac]) for frame in unicast(source, to))
-            yield from ((frame, []) for frame in forged(source, to))
-        yield from ((frame, members) for frame in to_everybody(source))
-        yield from ((frame, members if network and network.tagged else []) for frame in with_own_tag(source))
+    def frames_of(self, source: Endpoint) -> Iterator[tuple[Packet, list[tuple[str, int]]]]:
+        """Frames from a node, each with the ports where it is to arrive."""
+        allowed = any(network.tagged for network in in_order(self.system, source.networks))
+        legal = [*to_everybody(source), *classed(source, BROADCAST), *(with_own_tag(source) if allowed else [])]
+        for to in self.ends:
+            if to is not source:
+                legal += [*unicast(source, to), *classed(source, to.mac)]
+                yield from ((frame, []) for frame in forged(source, to))
+        yield from ((frame, receivers(self.system, self.ends, source, frame)) for frame in legal)
+        yield from ((frame, []) for frame in ([] if allowed else with_own_tag(source)))
 
 
 def dumped_tables(driven: DrivenSystem) -> dict[str, SwitchTable]:
@@ -118,7 +121,7 @@ def dumped_tables(driven: DrivenSystem) -> dict[str, SwitchTable]:
     phases=[Phase.generate],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
-@given(intent=intents().filter(says_something), version=st.sampled_from([Version.OF13, Version.OF14]))
+@given(intent=intents(several=True).filter(says_something), version=st.sampled_from([Version.OF13, Version.OF14]))
 def test_delivered_if_and_only_if_a_network_is_shared(intent: Intent, version: Version) -> None:
     with TemporaryDirectory() as folder, DummyOvs(Path(folder)) as ovs:
         fabric = DummyFabric(ovs, intent)

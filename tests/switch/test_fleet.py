@@ -360,7 +360,7 @@ def test_sizes_that_make_no_sense_are_refused() -> None:
 def all_nodes(found: dict[str, TenantSpec]) -> list[tuple[str, str, tuple[str, ...], str]]:
     """Place, MAC, IP addresses and network of every node's one interface."""
     return [
-        (str(interface.at), interface.mac, tuple(interface.ips), f"{name}/{interface.network}")
+        (str(interface.at), interface.mac, tuple(interface.ips), f"{name}/{interface.networks[0]}")
         for name, tenant in found.items()
         for node in tenant.nodes.values()
         for interface in node.interfaces.values()

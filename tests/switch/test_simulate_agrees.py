@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from random import Random
 
 import pytest
+from header_probes import OUT, answer_in_frame, answer_in_trace, catalogue, damaged, probes
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from small_tables import ORIGIN, random_frame, random_table
@@ -114,6 +115,30 @@ def test_random_small_tables(switch: TrialSwitch, seed: int) -> None:
             trace = simulate(table, port, frame)
             if is_predicted(trace):
                 assert switch.send(port, frame) == sent_in(trace), trace.text()
+
+
+@pytest.mark.parametrize("probe", range(len(probes())))
+def test_headers(switch: TrialSwitch, probe: int) -> None:
+    """Whole and broken headers, each asked for every field of IP and above; and every condition holds for some."""
+    table = probes()[probe]
+    switch.load(table)
+    held = 0
+    for name, frame in catalogue().items():
+        (told,) = sent_in(simulate(table, 1, frame))[OUT]
+        assert switch.send(1, frame) == {OUT: [told]}, name
+        assert answer_in_trace(switch.trace(1, frame)) == answer_in_frame(told), name
+        held |= answer_in_frame(told)
+    assert held.bit_count() == len(table.rows) - 1
+
+
+@settings(max_examples=40, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+@given(seed=st.integers(0, 2**32))
+def test_damaged_headers(switch: TrialSwitch, seed: int) -> None:
+    random = Random(seed)
+    for table in probes():
+        switch.load(table)
+        frame = damaged(random)
+        assert switch.send(1, frame) == sent_in(simulate(table, 1, frame)), frame.hex()
 
 
 def encapsulate(transport: int, toward: int, port: int) -> Clone:

@@ -43,6 +43,8 @@ MARKER_SOURCE = 0x02_6D_61_72_6B_00
 """Source address of the frame that follows the tested ones: once it is out of a port, so is all that went before."""
 
 _NAMES = {"ipv4_src": "nw_src", "ipv4_dst": "nw_dst", "ip_proto": "nw_proto"}
+_FRAGMENTS = {(0, None): "no", (1, None): "first", (3, None): "later", (1, 1): "yes", (0, 2): "not_later"}
+"""Matches on `ip_frag`, by value and mask, of which ovs-ofctl(8) takes these alone."""
 _ENCAPS = {PacketType.MPLS: "encap(mpls)", PacketType.ETHERNET: "encap(ethernet)"}
 _DECAPS = {
     None: "decap()",
@@ -135,6 +137,8 @@ def _actions(actions: Sequence[Action], goto: Sequence[str] = ()) -> str:
 def _condition(condition: FieldMatch) -> str:
     if condition.field == f.PACKET_TYPE:
         return f"packet_type=({condition.value >> 16},{condition.value & 0xFFFF:#x})"
+    if condition.field == f.IP_FRAG:
+        return f"ip_frag={_FRAGMENTS[condition.value, condition.mask]}"
     mask = "" if condition.mask is None else f"/{_value(condition.field, condition.mask)}"
     return f"{_name(condition.field)}={_value(condition.field, condition.value)}{mask}"
 

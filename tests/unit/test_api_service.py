@@ -73,7 +73,7 @@ def test_a_tenant_from_birth_to_death(system: System, web: FlaskClient) -> None:
         "tenant": "grey",
         "name": "vm9",
         "running": True,
-        "interfaces": {"eth0": {"mac": "02:00:00:00:09:01", "ips": ["10.0.0.9"], "at": "host1:vm9", "network": "W"}},
+        "interfaces": {"eth0": {"mac": "02:00:00:00:09:01", "ips": ["10.0.0.9"], "at": "host1:vm9", "networks": ["W"]}},
         "chosen_macs": [],
     }
     assert web.get(f"{base}/networks/W").json["members"][0]["node"] == "grey/vm9"
@@ -175,7 +175,7 @@ REFUSED: list[tuple[str, str, Any, int, str, str]] = [
     ("PUT", NODE, {"interfaces": {"eth0": {**INTERFACE, "at": "host1:vm1.2"}}}, 422,
      f"{ETH0}.at", "host1:vm1.2 is used twice"),
     ("PUT", NODE, {"interfaces": {"eth0": {**INTERFACE, "network": "Q"}}}, 422,
-     f"{ETH0}.network", "one of X"),
+     f"{ETH0}.networks", "one of X"),
     ("PUT", "/v1/fabric", {"mtu": 5}, 422, "fabric.mtu", "greater than or equal to 576"),
     ("PUT", "/v1/fabric", {"switches": {"s1": {"dpid": "xyz"}}}, 422, "fabric.switches.s1.dpid", "0x1f"),
     ("PUT", "/v1/fabric", {"links": [{"kind": "trnk", "a": "s:p", "b": "t:p"}]}, 422,

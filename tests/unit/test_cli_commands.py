@@ -177,7 +177,7 @@ def test_a_node_from_birth_to_death(vnet: Run) -> None:
         "tenant": "grey",
         "name": "vm9",
         "running": True,
-        "interfaces": {"eth0": {"mac": "02:00:00:00:09:01", "ips": ["10.0.0.9"], "at": "host1:vm9", "network": "W"}},
+        "interfaces": {"eth0": {"mac": "02:00:00:00:09:01", "ips": ["10.0.0.9"], "at": "host1:vm9", "networks": ["W"]}},
         "chosen_macs": [],
     }
     done("restart", "grey/vm9", "--at", "eth0=host2:vm9", code=4)
@@ -191,7 +191,7 @@ def test_a_node_from_birth_to_death(vnet: Run) -> None:
     assert sorted(node()["interfaces"]) == ["eth0", "eth1"]
     done("node", "set", "grey/vm9", "--interface", "eth1", "--remove")
     done("detach", "grey/vm9", "grey/W")
-    assert node()["interfaces"]["eth0"]["network"] is None
+    assert node()["interfaces"]["eth0"]["networks"] == []
     done("node", "delete", "grey/vm9")
     done("network", "delete", "grey/W")
     done("tenant", "delete", "grey")

@@ -22,7 +22,8 @@ RACK = FabricSpec(
 
 def node(number: int) -> NodeSpec:
     mac = f"02:00:00:00:{number >> 8:02x}:{number & 255:02x}"
-    return NodeSpec(running=True, interfaces={"eth0": InterfaceSpec(mac=mac, at=f"h1:v{number}", network=f"n{number}")})
+    interface = InterfaceSpec(mac=mac, at=f"h1:v{number}", networks=[f"n{number}"])
+    return NodeSpec(running=True, interfaces={"eth0": interface})
 
 
 def one_rack(networks: int = 0) -> System:

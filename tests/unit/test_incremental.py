@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from drawn import all_in_step, fabrics, intents, plug_everything
+from drawn import CLASSES, all_in_step, fabrics, intents, plug_everything
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from memory_store import MemoryStore
@@ -114,7 +114,7 @@ class History:
             mac=f"02:00:00:00:00:{index + 1:02x}" if mac is None else format_mac(mac),
             ips=chance.choice([[], [f"10.0.0.{index}"], ["10.0.0.0/24", f"fd00::{index}"], ["0.0.0.0/0"]]),
             at=self.place(chance) if chance.random() < 0.9 else None,
-            network=chance.choice([None, *networks, *networks]),
+            networks=[name for name in networks if chance.random() < 0.7],
         )
 
     def node_spec(self, chance: random.Random, networks: list[str]) -> NodeSpec:
@@ -129,6 +129,9 @@ class History:
         networks = [network.name for network in self.system.model.networks(tenant)] or ["net0"]
         nodes = [node.name for node in self.system.model.nodes(tenant)] or ["vm0"]
         return tenant, chance.choice(networks), chance.choice(nodes)
+
+    def networks(self, tenant: str) -> list[str]:
+        return [network.name for network in self.system.model.networks(tenant)]
 
     def mutated(self, chance: random.Random) -> FabricSpec:
         """The fabric with something else about it, or another one altogether."""
@@ -189,14 +192,15 @@ class History:
         self.spec = spec
 
     def node(self, chance: random.Random) -> None:
-        tenant, network, _ = self.one(chance)
-        spec, name = self.node_spec(chance, [network]), f"vm{chance.randrange(8)}"
+        tenant, _, _ = self.one(chance)
+        spec, name = self.node_spec(chance, self.networks(tenant)), f"vm{chance.randrange(8)}"
         self.system.request(lambda work: requests.put_node(work, tenant, name, spec))
 
     def nodes(self, chance: random.Random) -> None:
         """Several of them at once: what one gives up another may take."""
-        tenant, network, _ = self.one(chance)
-        specs = {f"vm{index}": self.node_spec(chance, [network]) for index in range(chance.randrange(2, 6))}
+        tenant, _, _ = self.one(chance)
+        networks = self.networks(tenant)
+        specs = {f"vm{index}": self.node_spec(chance, networks) for index in range(chance.randrange(2, 6))}
 
         def edit(work: Work) -> None:
             for name, spec in specs.items():
@@ -221,12 +225,14 @@ class History:
         self.system.request(lambda work: requests.delete_node(work, tenant, node))
 
     def attach(self, chance: random.Random) -> None:
-        """Perhaps from one network to another, in one request."""
+        """To another network, or to one more."""
         tenant, network, node = self.one(chance)
         _, other, _ = self.one(chance)
+        leaves = chance.random() < 0.3
 
         def edit(work: Work) -> None:
-            requests.detach(work, tenant, other, node, "eth0")
+            if leaves:
+                requests.detach(work, tenant, other, node, "eth0")
             requests.attach(work, tenant, network, node, "eth0")
 
         self.system.request(edit)
@@ -245,8 +251,9 @@ class History:
         self.system.request(lambda work: requests.stop(work, tenant, node))
 
     def network(self, chance: random.Random) -> None:
-        tenant, name = chance.choice(TENANTS), f"net{chance.randrange(3)}"
-        spec = NetworkSpec(tagged=chance.random() < 0.5)
+        """It comes, or is for other traffic from now on."""
+        tenant, name = chance.choice(TENANTS), f"net{chance.randrange(4)}"
+        spec = NetworkSpec(tagged=chance.random() < 0.1, traffic=chance.choice(CLASSES))
         self.system.request(lambda work: requests.put_network(work, tenant, name, spec))
 
     def delete_network(self, chance: random.Random) -> None:
@@ -343,9 +350,10 @@ class History:
         assert {(grant.segment, grant.network) for grant in system.model.grants()} == self.tags_needed()
 
     def tags_needed(self) -> set[tuple[str, int]]:
-        """A network has a tag where it runs, if there are trunks there."""
+        """A network has a tag where it runs, if there are trunks there; several of them where the last does."""
         fabric, model = self.system.fabric, self.system.model
         members = [(network, member) for network in model.networks() for member in model.members(network.ref)]
+        members += [(part, member) for part in model.combinations() for member in model.members(part.last)]
         homes = ((network.number, home_of(member, fabric)) for network, member in members)
         inside = {(home.segment, number) for number, home in homes if home is not None and home.segment is not None}
         return {(segment, number) for segment, number in inside if segment in fabric.with_trunks}
@@ -376,7 +384,7 @@ HISTORIES = st.lists(st.tuples(st.sampled_from(KINDS), SEEDS), min_size=6, max_s
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(intents(), fabrics(), HISTORIES)
+@given(intents(several=True), fabrics(), HISTORIES)
 def test_after_every_step_the_contents_are_those_compiled_from_nothing(
     intent: Intent, other: FabricSpec, steps: Steps
 ) -> None:

@@ -64,7 +64,7 @@ def data_centre(racks: int, hosts: int = HOSTS) -> Intent:
                 for kind in ("native", "foreign"):
                     name, number = f"vm{rack}.{index}.{place}.{host}.{kind}", len(nodes)
                     mac = None if kind == "native" else f"02:00:00:00:{number >> 8:02x}:{number & 255:02x}"
-                    interface = InterfaceSpec(mac=mac, at=f"{at}:v{number}", network=network)
+                    interface = InterfaceSpec(mac=mac, at=f"{at}:v{number}", networks=[network])
                     nodes[name] = NodeSpec(running=True, interfaces={"eth0": interface})
     return Intent(
         fabric=FabricSpec(switches=switches, links=links), tenants={"t": TenantSpec(networks=networks, nodes=nodes)}
@@ -156,7 +156,7 @@ def request_acts(system: System) -> dict[str, Callable[[], Any]]:
     def asked(edit: Callable[[Work], None]) -> Callable[[], Any]:
         return lambda: system.request(edit)
 
-    spec = NodeSpec(running=True, interfaces={"eth0": InterfaceSpec(at="host000.0:v0", network=NETWORK)})
+    spec = NodeSpec(running=True, interfaces={"eth0": InterfaceSpec(at="host000.0:v0", networks=[NETWORK])})
     return {
         "detach": asked(lambda work: requests.detach(work, "t", NETWORK, VM, None)),
         "attach": asked(lambda work: requests.attach(work, "t", NETWORK, VM, None)),

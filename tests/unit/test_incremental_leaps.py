@@ -42,7 +42,7 @@ def renumbered(topology: Topology, seed: int) -> Topology:
 
 
 @SHAPES
-@given(st.tuples(intents(), intents()), fabrics(), st.tuples(HISTORIES, HISTORIES), SEEDS)
+@given(st.tuples(intents(several=True), intents(several=True)), fabrics(), st.tuples(HISTORIES, HISTORIES), SEEDS)
 def test_a_leap_gives_what_is_compiled_from_nothing(
     drawn: tuple[Intent, Intent], other: FabricSpec, steps: tuple[Steps, Steps], seed: int
 ) -> None:
@@ -97,7 +97,7 @@ def machines(there: Iterable[int]) -> Model:
     values: list[Value] = [NETWORK, TagGrant("s", 16, 1)]
     for number in (1 << 27, *there):
         at = Place("b" if number == 1 << 27 else "a", str(number))
-        interface = Interface("eth0", number, 0x02_00_00_00_00_00 | number, (), at, "net")
+        interface = Interface("eth0", number, 0x02_00_00_00_00_00 | number, (), at, ("net",))
         values.append(Node("t", f"vm{number}", True, (interface,)))
     return Model(values)
 

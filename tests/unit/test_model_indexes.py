@@ -12,6 +12,7 @@ from ryu_vnet.model.names import is_chosen_mac, placed_mac
 from ryu_vnet.model.state import Draft, Model, claims
 from ryu_vnet.model.values import (
     LABELS,
+    Combination,
     Interface,
     Network,
     Node,
@@ -30,7 +31,7 @@ SPACES = (LABELS, tag_space("a"), tag_space("b"))
 
 def some_value(chance: random.Random) -> Value:
     tenant, number = chance.choice("tu"), chance.randrange(1, 10)
-    match chance.randrange(5):
+    match chance.randrange(6):
         case 0:
             return Tenant(tenant)
         case 1:
@@ -39,25 +40,37 @@ def some_value(chance: random.Random) -> Value:
             return TagGrant(chance.choice("ab"), number, chance.randrange(1, 10))
         case 3:
             return Resting(chance.choice(SPACES), chance.randrange(1, 10), number, 1)
+        case 4:
+            return Combination(tenant, tuple(chance.sample(("net0", "net1", "net2"), chance.randrange(2, 4))), number)
         case _:
             interfaces = []
             for index in range(chance.randrange(3)):
                 mac = chance.choice([2, placed_mac(1, 1, chance.randrange(3))])
                 at = Place("s", f"p{chance.randrange(4)}") if chance.random() < 0.7 else None
-                network = chance.choice([None, "net0", "net1"])
-                interfaces.append(Interface(f"eth{index}", number, mac, (), at, network))
+                networks = tuple(name for name in ("net0", "net1", "net2") if chance.random() < 0.4)
+                interfaces.append(Interface(f"eth{index}", number, mac, (), at, networks))
             return Node(tenant, f"vm{chance.randrange(4)}", True, tuple(interfaces))
 
 
 def used(values: Iterable[Value], space: str) -> set[int]:
     found = set()
     for value in values:
-        if isinstance(value, Network) and space == LABELS:
+        if isinstance(value, Network | Combination) and space == LABELS:
             found.add(value.number)
         elif isinstance(value, TagGrant) and space == tag_space(value.segment):
             found.add(value.tag)
         elif isinstance(value, Resting) and space == value.space:
             found.add(value.identifier)
+    return found
+
+
+def sharers(nodes: list[Node]) -> dict[tuple[str, ...], set[str]]:
+    """The sets of networks that interfaces are in at once, and the keys of their nodes."""
+    found: dict[tuple[str, ...], set[str]] = {}
+    for node in nodes:
+        for interface in node.interfaces:
+            if len(interface.networks) > 1:
+                found.setdefault(tuple(node.networks_of(interface)), set()).add(key_of(node))
     return found
 
 
@@ -69,9 +82,15 @@ def check(model: Model, values: dict[str, Value], base: dict[str, Value]) -> Non
         assert model.keys(prefix) == sorted(key for key in values if key.startswith(prefix))
     assert {key: model.get(key) for key in {*values, *base}} == {key: values.get(key) for key in {*values, *base}}
     for network in ("t/net0", "t/net1", "u/net0", "u/net9"):
-        inside = {key_of(node) for node in nodes for i in node.interfaces if node.network_of(i) == network}
+        inside = {key_of(node) for node in nodes for i in node.interfaces if network in node.networks_of(i)}
         assert model.member_nodes(network) == inside
         assert {key_of(member.node) for member in model.members(network)} == inside
+        ending = {v for v in everything if isinstance(v, Combination) and v.last == network}
+        assert {*model.combinations_ending(network)} == ending
+        shared = {s for s in sharers(nodes) if network in s}
+        assert model.shared_with(network) == shared
+    for several, those in sharers(nodes).items():
+        assert model.sharing(several) == those
     every = {claim for node in (*nodes, *base.values()) if isinstance(node, Node) for claim, _ in claims(node)}
     for claim in every:
         assert model.claimants(claim) == {key_of(n) for n in nodes if claim in {c for c, _ in claims(n)}}

@@ -96,7 +96,7 @@ def spec(machine: Machine, number: int, place: tuple[int, int]) -> NodeSpec:
         mac=f"02:00:00:00:00:{number:02x}" if machine.given else None,
         ips=[f"10.0.0.{number}", f"fd00::{number:x}"],
         at=f"{host(place)}:vm{number}",
-        network=machine.network,
+        networks=[machine.network],
     )
     return NodeSpec(running=True, interfaces={"eth0": interface})
 
@@ -119,7 +119,8 @@ def endpoints(system: System, machines: list[Machine]) -> list[Endpoint]:
     for number, machine in enumerate(machines, 1):
         switch = host(machine.last)
         port = system.ports[switch][f"vm{number}"].number
-        found.append(Endpoint(f"t/vm{number}", machine.network, address(system, number), number, switch, port))
+        networks = frozenset((f"t/{machine.network}",))
+        found.append(Endpoint(f"t/vm{number}", networks, address(system, number), number, switch, port))
     return found
 
 
@@ -136,7 +137,7 @@ def test_everybody_is_reached_wherever_he_has_moved(drawn: tuple[Shape, list[Mac
     system = built(shape, machines)
     fabric, ends = simulator(system), endpoints(system, machines)
     for source in ends:
-        fellows = [end for end in ends if end is not source and end.network == source.network]
+        fellows = [end for end in ends if end is not source and end.networks == source.networks]
         for to in ends:
             meant = [(to.switch, to.port)] if to in fellows else []
             trace = fabric.inject(source.switch, source.port, unicast(source, to)[0])

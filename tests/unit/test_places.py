@@ -34,7 +34,7 @@ FABRIC = FabricSpec(
 
 
 def one(at: str | None = None, mac: str | None = None, network: str | None = "X") -> InterfaceSpec:
-    return InterfaceSpec(mac=mac, ips=["10.0.0.1"], at=at, network=network)
+    return InterfaceSpec(mac=mac, ips=["10.0.0.1"], at=at, networks=[network] if network else [])
 
 
 def node(*interfaces: InterfaceSpec, running: bool = False) -> NodeSpec:
@@ -204,7 +204,7 @@ def test_all_4096_addresses_of_a_switch_are_chosen_before_one_that_tells_no_plac
     found = set()
     for number in range(4096):
         found.add(address := choose_mac(draft, fabric, place, number + 1000, set()))
-        draft.put(Node("red", f"vm{number}", False, (Interface("eth0", number, address, (), place, None, True),)))
+        draft.put(Node("red", f"vm{number}", False, (Interface("eth0", number, address, (), place, (), True),)))
     assert len(found) == 4096
     assert {address >> 12 for address in found} == {placed_mac(3, 5) >> 12}  # type: ignore[operator]
     assert choose_mac(draft, fabric, place, 77, set()) == unplaced_mac(77)

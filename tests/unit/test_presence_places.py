@@ -103,7 +103,7 @@ def rows_at_the_far_edge(native: int, foreign: int) -> int:
     for number, mac in enumerate(macs, 1):
         at = "b" if number > 1 else "a"
         ports[at][f"v{number}"] = PortState(number + 1, True)
-        interface = Interface("eth0", number, mac, (), Place(at, f"v{number}"), "net")
+        interface = Interface("eth0", number, mac, (), Place(at, f"v{number}"), ("net",))
         values.append(Node("t", f"vm{number}", True, (interface,)))
     programme = Programme()
     programme.load(Model(values), Topology(EDGES, ports, EDGES.switches))

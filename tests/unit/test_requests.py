@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -12,9 +13,11 @@ from ryu_vnet.errors import Conflict, Invalid, NotFound
 from ryu_vnet.fabric.observed import PortState
 from ryu_vnet.managers import requests
 from ryu_vnet.managers.communication import Effects
+from ryu_vnet.managers.requests import Work
 from ryu_vnet.managers.system import System
 from ryu_vnet.model.documents import to_document
-from ryu_vnet.schema import Intent, InterfaceSpec, NetworkSpec, NodeSpec
+from ryu_vnet.model.values import LABELS
+from ryu_vnet.schema import Intent, InterfaceSpec, NetworkSpec, NodeSpec, TrafficSpec
 
 TOPOLOGIES = Path(__file__).parents[2] / "topologies"
 
@@ -170,11 +173,110 @@ def test_what_is_in_the_way_is_named() -> None:
         assert contents(system) == before
 
 
-def test_an_interface_is_in_one_network_at_a_time() -> None:
+def attached(system: System, *networks: str) -> tuple[str, ...]:
+    """The networks of blue's vm3.1, after it was put into these."""
+    for name in networks:
+        system.request(lambda work, name=name: requests.attach(work, "blue", name, "vm3.1", None))
+    node = system.model.node("blue/vm3.1")
+    assert node is not None
+    return node.interfaces[0].networks
+
+
+def combined(system: System) -> dict[str, int]:
+    """The combinations that are granted, with their numbers."""
+    return {combination.ref: combination.number for combination in system.model.combinations()}
+
+
+def test_an_interface_is_in_several_networks() -> None:
+    system = with_figure()
+    for name in ("Q", "R"):
+        system.request(lambda work, name=name: requests.put_network(work, "blue", name, NetworkSpec()))
+    assert attached(system, "Q", "R", "Q") == ("Q", "R", "Z")
+    # In the order of their numbers: Z was there first.
+    assert [*combined(system)] == ["blue/Z+Q", "blue/Z+Q+R"]
+    numbers = {*combined(system).values()}
+    assert not numbers & {network.number for network in system.model.networks()} and len(numbers) == 2
+    system.request(lambda work: requests.detach(work, "blue", "Q", "vm3.1", None))
+    assert [*combined(system)] == ["blue/Z+R"]
+    assert {resting.identifier for resting in system.model.resting(LABELS)} == numbers
+    system.request(lambda work: requests.delete_node(work, "blue", "vm3.1"))
+    assert combined(system) == {}
+
+
+def test_another_class_is_another_order() -> None:
     system = with_figure()
     system.request(lambda work: requests.put_network(work, "blue", "Q", NetworkSpec()))
-    with pytest.raises(Conflict, match="detach it first"):
-        system.request(lambda work: requests.attach(work, "blue", "Q", "vm3.1", None))
+    attached(system, "Q")
+    assert [*combined(system)] == ["blue/Z+Q"]
+    web = NetworkSpec(traffic=[TrafficSpec(protocol="tcp", port="80")])
+    system.request(lambda work: requests.put_network(work, "blue", "Q", web))
+    assert [*combined(system)] == ["blue/Q+Z"]
+
+
+def in_all(system: System, specs: list[NetworkSpec]) -> None:
+    def edit(work: Work) -> None:
+        for index, spec in enumerate(specs):
+            requests.put_network(work, "blue", f"n{index}", spec)
+            requests.attach(work, "blue", f"n{index}", "vm3.1", None)
+
+    system.request(edit)
+
+
+# Each range is 30 blocks or so; those of one network meet all of the other's.
+RANGES: list[dict[str, Any]] = [{"source_port": "1-65534"}, {"destination_port": "1-65534"}]
+CROSSED: list[dict[str, Any]] = [*({"protocol": str(n)} for n in range(100, 108)), *({"dscp": n} for n in range(8))]
+
+
+@pytest.mark.parametrize(
+    ("specs", "named"),
+    [
+        ([NetworkSpec()] * 32, ["33 networks at once", "at most 32"]),
+        ([NetworkSpec(tagged=True)], ["blue/n0, whose nodes may send tags", "blue/Z", "agree on `tagged`"]),
+        (
+            [NetworkSpec(traffic=[TrafficSpec(protocol="tcp", **part)]) for part in RANGES],
+            ["too many kinds of traffic", "1024 rows", "fewer ranges"],
+        ),
+        (
+            [NetworkSpec(traffic=[TrafficSpec(**part)]) for part in CROSSED],
+            ["overlap in", "at most 64 ways"],
+        ),
+    ],
+    ids=["too many", "tagged and not", "too many rows", "too many ways"],
+)
+def test_networks_that_cannot_go_together(specs: list[NetworkSpec], named: list[str]) -> None:
+    system = with_figure()
+    before = contents(system)
+    with pytest.raises(Invalid) as refused:
+        in_all(system, specs)
+    assert all(words in str(refused.value) for words in named), refused.value
+    assert contents(system) == before
+
+
+@pytest.mark.parametrize(
+    ("term", "named"),
+    [
+        ({}, ["traffic[0]", "says nothing"]),
+        ({"protocol": "htp"}, ["traffic[0].protocol", "'htp'", "tcp"]),
+        ({"protocol": "256"}, ["'256'"]),
+        ({"protocol": "tcp", "port": "0"}, ["traffic[0].port", "'0'", "1 to 65535"]),
+        ({"protocol": "tcp", "port": "90-80"}, ["'90-80'"]),
+        ({"protocol": "tcp", "port": "80", "source_port": "9"}, ["port beside source_port"]),
+        ({"port": "80"}, ["ports without a protocol", "tcp, udp or sctp"]),
+        ({"protocol": "icmp", "port": "80"}, ["ports without a protocol"]),
+        ({"protocol": "icmp", "ethertype": "ipv6"}, ["icmp does not run over ipv6"]),
+        ({"ethertype": "0x88b5", "dscp": 3}, ["0x88b5", "no protocol and no dscp"]),
+        ({"ethertype": "0x0806"}, ["ARP", "belong to every class"]),
+        ({"ethertype": "0x8847"}, ["MPLS"]),
+        ({"ethertype": "40"}, ["0x0028", "no EtherType"]),
+    ],
+)
+def test_classes_that_make_no_sense(term: dict[str, Any], named: list[str]) -> None:
+    system = with_figure()
+    before = contents(system)
+    with pytest.raises(Invalid) as refused:
+        in_all(system, [NetworkSpec(traffic=[TrafficSpec(**term)])])
+    assert all(words in str(refused.value) for words in named), refused.value
+    assert contents(system) == before
 
 
 def test_a_node_with_several_interfaces_must_say_which_joins() -> None:

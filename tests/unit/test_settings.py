@@ -12,7 +12,7 @@ from ryu_vnet.settings import read_settings
 
 @pytest.fixture(autouse=True)
 def empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("CONFIG", "STORE", "API_HOST", "API_PORT", "API_TOKEN", "API_CERT", "API_KEY", "OVSDB"):
+    for name in ("CONFIG", "STORE", "API_HOST", "API_PORT", "API_TOKEN", "API_CERT", "API_KEY", "OVSDB", "PLACEMENT"):
         monkeypatch.delenv(f"VNET_{name}", raising=False)
     for name in ("HOST", "PORT", "CERT", "KEY", "CA"):
         monkeypatch.delenv(f"VNET_OPENFLOW_{name}", raising=False)
@@ -33,6 +33,12 @@ def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("VNET_API_PORT", "9001")
     settings = read_settings()
     assert (settings.api_host, settings.api_port, settings.openflow_port) == ("127.0.0.1", 9001, 7000)
+
+
+def test_hosts_are_chosen_by_closeness_unless_another_placer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read_settings().placement == "closest"
+    monkeypatch.setenv("VNET_PLACEMENT", "spread")
+    assert read_settings().placement == "spread"
 
 
 REFUSED: list[tuple[dict[str, str], str]] = [

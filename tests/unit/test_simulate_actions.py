@@ -109,7 +109,7 @@ def test_a_row_about_the_frame_is_about_ethernet_and_one_about_registers_is_not(
     ethernet = row(1, match(FieldMatch(f.ETH_TYPE, 0x8847)), Output(2))
     registers = row(1, match(FieldMatch(f.REG0, 0)), SetField(f.REG0, 1), goto=2)
     assert reasons(run(LABELLED, *decap, ethernet)) == [
-        "no row in table 1 for network=0 interface=0 tag=0 adjacency=0 from=0"
+        "no row in table 1 for network=0 interface=0 tag=0 adjacency=0 from=0 choice=0"
     ]
     assert run(LABELLED, *decap, registers).steps[1].row == registers
 

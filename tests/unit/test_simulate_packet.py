@@ -7,7 +7,7 @@ from ipaddress import IPv6Address
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scapy.layers.inet import ICMP, IP, UDP
+from scapy.layers.inet import ICMP, IP, TCP, UDP, fragment
 from scapy.layers.inet6 import (
     ICMPv6EchoRequest,
     ICMPv6ND_NA,
@@ -15,8 +15,11 @@ from scapy.layers.inet6 import (
     ICMPv6NDOptDstLLAddr,
     ICMPv6NDOptSrcLLAddr,
     IPv6,
+    IPv6ExtHdrFragment,
+    fragment6,
 )
 from scapy.layers.l2 import ARP, Ether
+from scapy.layers.sctp import SCTP, SCTPChunkInit
 from scapy.packet import Raw
 
 from ryu_vnet.compiler import fields as f
@@ -36,6 +39,12 @@ FRAMES = {
     "udp": frames.ipv4_udp(LINK, "10.0.0.1", "10.0.0.2", (67, 68), b"x"),
     "ping": frames.ipv4_echo(LINK, "10.0.0.1", "10.0.0.2"),
     "udp6": frames.ipv6_udp(LINK, "fd00::1", "fd00::2", (67, 68)),
+    "tcp": frames.ipv4_tcp(LINK, "10.0.0.1", "10.0.0.2", (8080, 80), 46),
+    "sctp": frames.ipv4_sctp(LINK, "10.0.0.1", "10.0.0.2", (8080, 80), 46),
+    "voice": frames.ipv4_udp(LINK, "10.0.0.1", "10.0.0.2", (67, 68), b"x", 46),
+    "tcp6": frames.ipv6_tcp(LINK, "fd00::1", "fd00::2", (8080, 80), 46),
+    "sctp6": frames.ipv6_sctp(LINK, "fd00::1", "fd00::2", (8080, 80), 46),
+    "voice6": frames.ipv6_udp(LINK, "fd00::1", "fd00::2", (67, 68), b"x", 46),
     "ping6": frames.ipv6_echo(LINK, "fd00::1", "fd00::2"),
     "solicit": frames.neighbour_solicitation(ALICE, "fd00::1", "fd00::2", ALICE),
     "probe": frames.neighbour_solicitation(ALICE, "::", "fd00::2"),
@@ -83,6 +92,12 @@ def test_cut_off_frames_never_raise(name: str, length: int, labelled: bool, tags
         ("udp", {"ipv4_src": 0x0A000001, "ipv4_dst": 0x0A000002, "ip_proto": 17, "udp_src": 67, "udp_dst": 68}),
         ("ping", {"ipv4_src": 0x0A000001, "ip_proto": 1}),
         ("udp6", {"ipv6_src": TARGET - 1, "ipv6_dst": TARGET, "ip_proto": 17, "udp_src": 67}),
+        ("tcp", {"ip_proto": 6, "ip_dscp": 46, "ip_frag": 0, "tcp_src": 8080, "tcp_dst": 80}),
+        ("sctp", {"ip_proto": 132, "ip_dscp": 46, "ip_frag": 0, "sctp_src": 8080, "sctp_dst": 80}),
+        ("voice", {"ip_proto": 17, "ip_dscp": 46, "ip_frag": 0, "udp_src": 67, "udp_dst": 68}),
+        ("tcp6", {"ip_proto": 6, "ip_dscp": 46, "ip_frag": 0, "tcp_src": 8080, "tcp_dst": 80}),
+        ("sctp6", {"ip_proto": 132, "ip_dscp": 46, "ip_frag": 0, "sctp_src": 8080, "sctp_dst": 80}),
+        ("voice6", {"ip_proto": 17, "ip_dscp": 46, "ip_frag": 0, "udp_src": 67, "udp_dst": 68}),
         ("ping6", {"ip_proto": 58, "icmpv6_type": 128}),
         ("solicit", {"icmpv6_type": 135, "nd_target": TARGET, "nd_sll": ALICE, "eth_dst": 0x3333FF000002}),
         ("probe", {"ipv6_src": 0, "nd_target": TARGET, "nd_sll": 0}),
@@ -92,18 +107,15 @@ def test_cut_off_frames_never_raise(name: str, length: int, labelled: bool, tags
 )
 def test_fields_of_common_frames(name: str, expected: dict[str, int]) -> None:
     """The given fields have their values; no field of another protocol is there at all."""
-    of_protocols = {field.name for field in FIELDS if field.name.startswith(("arp", "ip", "udp", "icmp", "nd", "mpls"))}
+    prefixes = ("arp", "ip", "tcp", "udp", "sctp", "icmp", "nd", "mpls")
+    of_protocols = {field.name for field in FIELDS if field.name.startswith(prefixes)}
     present = {field.name: value for field in FIELDS if (value := field_value(FRAMES[name], field)) is not None}
     assert expected.items() <= present.items()
-    prerequisites = {
-        "ping": {"ipv4_dst"},
-        "udp6": {"udp_dst"},
-        "ping6": {"ipv6_src", "ipv6_dst"},
-        "solicit": {"ip_proto", "ipv6_src", "ipv6_dst"},
-        "probe": {"ip_proto", "ipv6_dst", "icmpv6_type"},
-        "advert": {"ip_proto", "ipv6_src", "ipv6_dst"},
-    }
-    assert of_protocols & set(present) == of_protocols & (set(expected) | prerequisites.get(name, set()))
+    any_ip = {"ip_frag", "ip_dscp", "ip_proto"}
+    of_version = {0x0800: any_ip | {"ipv4_src", "ipv4_dst"}, 0x86DD: any_ip | {"ipv6_src", "ipv6_dst"}}
+    others = {"udp6": {"udp_dst"}, "probe": {"icmpv6_type"}}
+    implied = of_version.get(FRAMES[name].eth_type, set()) | others.get(name, set())
+    assert of_protocols & set(present) == of_protocols & (set(expected) | implied)
 
 
 def from_scapy() -> dict[str, Ether]:
@@ -113,6 +125,12 @@ def from_scapy() -> dict[str, Ether]:
     solicit = Ether(src=alice, dst=group)
     four = ethernet / IP(src="10.0.0.1", dst="10.0.0.2", id=0)
     six = ethernet / IPv6(src="fd00::1", dst="fd00::2", hlim=64)
+    fast = ethernet / IP(src="10.0.0.1", dst="10.0.0.2", id=0, tos=46 << 2)
+    fast6 = ethernet / IPv6(src="fd00::1", dst="fd00::2", hlim=64, tc=46 << 2)
+    syn = TCP(sport=8080, dport=80, seq=0, flags="S", window=0xFFFF)
+    init = SCTP(sport=8080, dport=80, tag=0) / SCTPChunkInit(
+        init_tag=1, a_rwnd=0xFFFF, n_out_streams=1, n_in_streams=1, init_tsn=1
+    )
     to_group = {"dst": "ff02::1:ff00:2", "hlim": 255}
     asks = ICMPv6ND_NS(tgt="fd00::2")
     answers = ICMPv6ND_NA(tgt="fd00::2", R=0, S=1, O=1) / ICMPv6NDOptDstLLAddr(lladdr=alice)
@@ -122,6 +140,12 @@ def from_scapy() -> dict[str, Ether]:
         "udp": four / UDP(sport=67, dport=68) / Raw(b"x"),
         "ping": four / ICMP(id=1, seq=1),
         "udp6": six / UDP(sport=67, dport=68),
+        "tcp": fast / syn,
+        "sctp": fast / init,
+        "voice": fast / UDP(sport=67, dport=68) / Raw(b"x"),
+        "tcp6": fast6 / syn,
+        "sctp6": fast6 / init,
+        "voice6": fast6 / UDP(sport=67, dport=68) / Raw(b"x"),
         "ping6": six / ICMPv6EchoRequest(id=1, seq=1),
         "solicit": solicit / IPv6(src="fd00::1", **to_group) / asks / ICMPv6NDOptSrcLLAddr(lladdr=alice),
         "probe": solicit / IPv6(src="::", **to_group) / asks,
@@ -129,9 +153,34 @@ def from_scapy() -> dict[str, Ether]:
     }
 
 
-@pytest.mark.parametrize("name", ["arp", "udp", "ping", "udp6", "ping6", "solicit", "probe", "advert"])
+@pytest.mark.parametrize("name", sorted(from_scapy()))
 def test_frames_are_those_of_scapy(name: str) -> None:
     assert FRAMES[name].to_bytes() == bytes(from_scapy()[name])
+
+
+def test_fragments_are_those_of_scapy() -> None:
+    four = Ether(FRAMES["tcp"].to_bytes())
+    four[IP].id = 1
+    assert [part.to_bytes() for part in frames.fragments(FRAMES["tcp"])] == [bytes(part) for part in fragment(four, 8)]
+    six = Ether(FRAMES["tcp6"].to_bytes())
+    six[IPv6].payload = IPv6ExtHdrFragment(id=1) / six[TCP]
+    six[IPv6].nh = 44
+    del six[IPv6].plen
+    whole_header = len(six) - len(six[TCP])
+    theirs = [bytes(part) for part in fragment6(six, whole_header + 8)]
+    assert [part.to_bytes() for part in frames.fragments(FRAMES["tcp6"])] == theirs
+
+
+def test_fragments_of_what_fits_one_and_of_what_cannot_be_cut() -> None:
+    (atomic,) = frames.fragments(FRAMES["tcp6"], 24)
+    assert seen(atomic, f.IP_FRAG, f.TCP_DST) == (0, 80)
+    first, last = frames.fragments(frames.tagged(FRAMES["sctp"], 5), 24)
+    assert seen(first, f.VLAN_VID, f.IP_FRAG, f.IP_DSCP, f.IP_PROTO, f.SCTP_DST) == (0x1005, 1, 46, 132, 0)
+    assert seen(last, f.VLAN_VID, f.IP_FRAG, f.IP_DSCP, f.IP_PROTO, f.SCTP_DST) == (0x1005, 3, 46, 132, 0)
+    with pytest.raises(Invalid, match="wanted: IP"):
+        frames.fragments(FRAMES["arp"])
+    with pytest.raises(Invalid, match="12 bytes"):
+        frames.fragments(FRAMES["tcp"], 12)
 
 
 def test_only_the_outermost_tag_is_parsed() -> None:
@@ -181,7 +230,14 @@ def altered(name: str, place: int, *values: int) -> Packet:
         (altered("udp", 14, 0x44), f.IPV4_SRC, 0),  # header of 16 bytes
         (altered("udp", 16, 0xFF), f.IPV4_SRC, 0),  # longer than the frame
         (altered("udp", 20, 0, 1), f.UDP_SRC, 0),  # a later fragment
-        (altered("udp", 20, 0x20, 0), f.UDP_SRC, 67),  # the first fragment
+        (altered("udp", 20, 0x20, 0), f.UDP_SRC, 0),  # the first fragment
+        (altered("udp", 20, 0x20, 0), f.IP_FRAG, 1),
+        (altered("udp", 20, 0, 1), f.IP_FRAG, 3),
+        (altered("udp", 20, 0xC0, 0), f.IP_FRAG, 0),  # only flags that make no fragment
+        (altered("tcp", 46, 4 << 4), f.TCP_DST, 0),  # TCP header of 16 bytes
+        (altered("tcp", 46, 6 << 4), f.TCP_DST, 0),  # longer than the packet
+        (altered("tcp6", 18, 0xFF), f.IP_DSCP, 0),  # longer than the frame
+        (altered("udp", 38, 0, 0), f.UDP_DST, 68),  # UDP's own length is not looked at
         (altered("udp6", 18, 0xFF), f.IPV6_SRC, 0),
         (parse(FRAMES["udp"].to_bytes()[:33]), f.IPV4_SRC, 0),
         (altered("solicit", 55, 1), f.ND_TARGET, 0),  # code 1 is no neighbour discovery
@@ -208,7 +264,7 @@ def test_extension_headers_are_skipped() -> None:
     cut = frames.ipv6(LINK, "fd00::1", "fd00::2", 0, hop_by_hop[:4])
     assert seen(cut, f.IPV6_SRC, f.IP_PROTO) == (TARGET - 1, 0)
     later = frames.ipv6(LINK, "fd00::1", "fd00::2", 44, bytes((17, 0, 0, 8, 0, 0, 0, 0)) + udp)
-    assert seen(later, f.IP_PROTO, f.UDP_SRC) == (44, None)
+    assert seen(later, f.IP_PROTO, f.UDP_SRC, f.IP_FRAG) == (44, None, 3)
 
 
 def test_frames_with_a_length_field() -> None:

@@ -8,8 +8,8 @@ from typing import TypeVar
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ryu_vnet.compiler.facts import Facts, Local
-from ryu_vnet.compiler.interface import local_rows
+from ryu_vnet.compiler.facts import Facts
+from ryu_vnet.compiler.interface import Local, Speaks, local_rows
 from ryu_vnet.compiler.network import Carried, FanOut, fanout_group, network_rows, place_row, wire_fanouts
 from ryu_vnet.compiler.pipeline import FANOUT_BUCKETS
 from ryu_vnet.compiler.rows import Row
@@ -18,7 +18,7 @@ from ryu_vnet.fabric.declared import Fabric
 from ryu_vnet.fabric.observed import Topology
 from ryu_vnet.managers.encoding import Encoder
 from ryu_vnet.model.names import Prefix, link_local, placed_mac
-from ryu_vnet.model.values import Interface, Network
+from ryu_vnet.model.values import Interface
 from ryu_vnet.openflow.rows import encode_group, encode_row
 from ryu_vnet.openflow.stamp import Stamp, learn, learn_buckets
 
@@ -71,12 +71,12 @@ def locals_(draw: st.DrawFn) -> Local:
     ips: list[Prefix] = draw(prefixes())
     if draw(st.booleans()):
         ips.append(link_local(mac))
-    network = draw(
-        st.one_of(st.none(), st.builds(Network, st.just("t"), st.just("n"), st.integers(16, 0xFFFFF), st.booleans()))
-    )
+    speaks = draw(st.sampled_from(Speaks))
     port = draw(st.one_of(st.just(number), st.integers(1, 0xFFFFFEFF)))
-    tag = draw(st.integers(0, 4094)) if network is not None else 0
-    return Local("s", Interface("eth0", number, mac, tuple(ips)), port, network, tag)
+    network = draw(st.integers(16, 0xFFFFF)) if speaks is not Speaks.NOWHERE else 0
+    tag = draw(st.integers(0, 4094)) if speaks is Speaks.ON_ONE else 0
+    interface = Interface("eth0", number, mac, tuple(ips))
+    return Local("s", interface, port, draw(st.booleans()), speaks, network, tag)
 
 
 @settings(max_examples=300, deadline=None)
@@ -86,7 +86,7 @@ def test_rows_of_interfaces(drawn: list[Local]) -> None:
     encoder = Encoder(facts)
     for local in drawn:
         facts.given = [local]
-        rows = [*local_rows(local.interface, local.port, local.network, local.tag)]
+        rows = [*local_rows(local)]
         assert encoder.encode(Unit(Kind.LOCAL, "", "", 1)) == {"s": encoded(rows)}
 
 

@@ -1,0 +1,281 @@
+"""Who is in which networks, kept up to date: what becomes stale when an interface comes or leaves, or when networks
+are combined that somebody is in at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from ..fabric.declared import Fabric
+from ..fabric.observed import Topology
+from ..model.state import Member
+from ..model.values import Combination, Network, Node, Value, combination_ref
+from .facts import Facts, address_units, choice_units, pick_units
+from .presence import Audience, Extent, Presence, home_of, is_native
+from .traffic import combinations
+from .units import Kind, Unit
+
+
+@dataclass(slots=True)
+class Round:
+    """One update under way."""
+
+    stale: set[Unit] = field(default_factory=set)
+    before: dict[str, Extent] = field(default_factory=dict)
+    """Where networks and combinations were, by reference, whose members come or go."""
+    coming: dict[int, Member] = field(default_factory=dict)
+    """Interfaces that are put in at the end, when all that leave are gone."""
+    foreign: list[tuple[str, int]] = field(default_factory=list)
+    """Of those that came: network and number of each whose MAC does not tell where it is."""
+
+
+class Role(NamedTuple):
+    """What an interface does that is in several networks, or in one that is for some traffic only."""
+
+    chooses: str
+    """The reference of these networks together."""
+    speaks: tuple[str, ...]
+    """The combinations in which it says what is for everybody."""
+
+
+class Membership(Facts):
+    """The facts about members. They change by the methods here, called from `Compilation.update`."""
+
+    def __init__(self, topology: Topology) -> None:
+        super().__init__(topology)
+        self._numbered: dict[int, str] = {}
+        """Networks and combinations by number."""
+        self._roles: dict[int, Role] = {}
+        """By interface, of those that have one."""
+        self._ending: dict[str, set[str]] = {}
+        """By network: the combinations of which it is the last."""
+        self._combined: dict[str, set[str]] = {}
+        """By network: the combinations that it is in."""
+
+    # --- nodes ------------------------------------------------------------------------------------------------------
+
+    def _node(self, old: Value | None, new: Value | None, fabric: Fabric, turn: Round) -> None:
+        """Let the interfaces of a node leave that are another now, and those come that are to come instead."""
+        were = {member.interface.number: member for member in _running(old)}
+        for now in _running(new):
+            number = now.interface.number
+            was = were.get(number)
+            if was is not None and was.interface == now.interface:
+                del were[number]
+                (self._members if number in self._members else turn.coming)[number] = now
+            else:
+                turn.coming[number] = now
+        for number, was in were.items():
+            if number in self._members:
+                self._leave(number, fabric, turn)
+            elif turn.coming.get(number) == was:
+                del turn.coming[number]
+
+    def _again(self, numbers: Iterable[int], fabric: Fabric, turn: Round) -> None:
+        """Let members leave, and come again as if they were new."""
+        for number in sorted(numbers):
+            turn.coming[number] = self._members[number]
+            self._leave(number, fabric, turn)
+
+    def _leave(self, number: int, fabric: Fabric, turn: Round) -> None:
+        member = self._members.pop(number)
+        home, place = home_of(member, fabric), member.interface.place
+        if home is None or place is None:
+            return
+        del self._on[home.name][place.port]
+        turn.stale.add(Unit(Kind.LOCAL, "", "", number))
+        segment, mac = str(home.segment), member.interface.mac
+        for ref in member.node.networks_of(member.interface):
+            presence = self._touch(ref, turn)
+            turn.stale.add(Unit(Kind.ADDRESS, ref, segment, number))
+            if not is_native(mac, segment, fabric):
+                turn.stale.update(address_units(ref, number, turn.before[ref]))
+            known = presence.chunks(home.name)
+            self._chunks(ref, home.name, known, presence.remove(member, home, fabric), turn)
+            for combination in self._heard_in(ref, number, home.name):
+                audience = self._touch(combination, turn)
+                turn.stale.add(Unit(Kind.PICK, combination, "", number))
+                known = audience.chunks(home.name)
+                self._chunks(combination, home.name, known, audience.remove(member, home, fabric), turn)
+            if ref in self._macs:
+                del self._macs[ref][mac]
+                self._same_mac(ref, mac, turn)
+        role = self._roles.pop(number, None)
+        if role is not None:
+            choosers = self._choosers[role.chooses]
+            choosers[home.name].discard(number)
+            if not choosers[home.name]:
+                del choosers[home.name]
+                turn.stale.add(Unit(Kind.CLASS, role.chooses, home.name, 0))
+            for combination in role.speaks:
+                audience = self._touch_audience(combination, turn)
+                if audience.fall_silent(number, home.name, segment):
+                    self._spoken(combination, home.name, audience, turn)
+
+    def _put_in(self, member: Member, turn: Round) -> None:
+        fabric = self.topology.fabric
+        home, place, number = home_of(member, fabric), member.interface.place, member.interface.number
+        if home is None or place is None:
+            return
+        self._members[number] = member
+        self._on.setdefault(home.name, {})[place.port] = number
+        turn.stale.add(Unit(Kind.LOCAL, "", "", number))
+        segment, mac = str(home.segment), member.interface.mac
+        refs = member.node.networks_of(member.interface)
+        for ref in refs:
+            presence = self._touch(ref, turn)
+            turn.stale.add(Unit(Kind.ADDRESS, ref, segment, number))
+            if not is_native(mac, segment, fabric):
+                turn.foreign.append((ref, number))
+            known = presence.chunks(home.name)
+            self._chunks(ref, home.name, known, presence.add(member, home, fabric), turn)
+            for combination in self._ending.get(ref, ()):
+                self._hear(combination, member, turn)
+            if ref in self._macs:
+                self._macs[ref][mac] = number
+                self._same_mac(ref, mac, turn)
+        role = self._role(member)
+        if role is not None:
+            self._roles[number] = role
+            choosers = self._choosers.setdefault(role.chooses, {})
+            if home.name not in choosers:
+                turn.stale.add(Unit(Kind.CLASS, role.chooses, home.name, 0))
+            choosers.setdefault(home.name, set()).add(number)
+            for combination in role.speaks:
+                audience = self._touch_audience(combination, turn)
+                if audience.speak(number, home.name, segment):
+                    self._spoken(combination, home.name, audience, turn)
+
+    def _role(self, member: Member) -> Role | None:
+        networks = self.networks_of(member)
+        if not networks or (len(networks) == 1 and not networks[0].traffic):
+            return None
+        found = (*combinations(networks), networks)
+        refs = [combination_ref(member.node.tenant, (network.name for network in some)) for some in found]
+        return Role(refs[-1], tuple(refs[:-1]))
+
+    def _touch(self, ref: str, turn: Round) -> Presence:
+        """Remember where a network or combination was, before its members come or go."""
+        presence = self.presences[ref]
+        if ref not in turn.before:
+            turn.before[ref] = presence.extent
+        return presence
+
+    def _touch_audience(self, ref: str, turn: Round) -> Audience:
+        audience = self._touch(ref, turn)
+        if not isinstance(audience, Audience):
+            raise ValueError(f"{ref} is no combination of networks")
+        return audience
+
+    def _chunks(self, ref: str, switch: str, known: int, changed: set[int], turn: Round) -> None:
+        """These chunks have changed on a switch that had `known` ones."""
+        turn.stale.update([Unit(Kind.CHUNK, ref, switch, chunk) for chunk in changed])
+        if len(changed) > 1 or self.presences[ref].chunks(switch) != known:
+            turn.stale.add(Unit(Kind.NETWORK, ref, switch, 0))
+
+    # --- combinations -----------------------------------------------------------------------------------------------
+
+    def _heard_in(self, network: str, number: int, switch: str) -> list[str]:
+        """The combinations ending in a network in which an interface on a switch hears."""
+        found = self._ending.get(network, ())
+        return [ref for ref in found if number in self.presences[ref].at.get(switch, ())]
+
+    def _hear(self, ref: str, member: Member, turn: Round) -> None:
+        """Let a member of its last network hear a combination, unless it is in one of the former."""
+        home = home_of(member, self.topology.fabric)
+        *former, _ = self._refs(ref)
+        if home is None or not set(former).isdisjoint(member.node.networks_of(member.interface)):
+            return
+        audience = self._touch(ref, turn)
+        turn.stale.add(Unit(Kind.PICK, ref, "", member.interface.number))
+        known = audience.chunks(home.name)
+        self._chunks(ref, home.name, known, audience.add(member, home, self.topology.fabric), turn)
+
+    def _spoken(self, ref: str, switch: str, audience: Audience, turn: Round) -> None:
+        """A combination is spoken on a switch where it was not, or no more."""
+        turn.stale.add(Unit(Kind.CHOICE, ref, switch, 0))
+        turn.stale.update(pick_units(ref, audience))
+
+    def _same_mac(self, network: str, mac: int, turn: Round) -> None:
+        """A MAC address has come into a network, or left it: in combinations where the network comes first, it hides
+        who has it in the last."""
+        for ref in self._combined.get(network, ()):
+            number = self._macs[self._refs(ref)[-1]].get(mac)
+            if number is not None:
+                turn.stale.add(Unit(Kind.PICK, ref, "", number))
+
+    def _refs(self, ref: str) -> list[str]:
+        """The references of the networks of a combination, in its order."""
+        tenant, _, names = ref.partition("/")
+        return [f"{tenant}/{name}" for name in names.split("+")]
+
+    def _form(self, combination: Combination, turn: Round) -> None:
+        """Somebody is going to be in these networks at once."""
+        ref = combination.ref
+        self.presences[ref] = Audience(combination)
+        self._numbered[combination.number] = ref
+        self._ending.setdefault(combination.last, set()).add(ref)
+        for network in self._refs(ref):
+            self._combined.setdefault(network, set()).add(ref)
+            if network not in self._macs:
+                there = (self._members[number] for number in self._numbers(network))
+                self._macs[network] = {member.interface.mac: member.interface.number for member in there}
+        for number in [*self._numbers(combination.last)]:
+            self._hear(ref, self._members[number], turn)
+
+    def _disband(self, combination: Combination, turn: Round) -> None:
+        """Nobody is in these networks at once any more."""
+        ref, fabric = combination.ref, self.topology.fabric
+        audience = self._touch_audience(ref, turn)
+        turn.stale.update(self.network_units(ref))
+        for number in [*self._numbers(ref)]:
+            member = self._members[number]
+            home = home_of(member, fabric)
+            if home is not None:
+                audience.remove(member, home, fabric)
+        self._ending[combination.last].discard(ref)
+        for network in self._refs(ref):
+            self._combined[network].discard(ref)
+            if not self._combined[network]:
+                del self._combined[network], self._macs[network]
+
+    def _numbers(self, ref: str) -> Iterator[int]:
+        """The interfaces in a network, or that hear a combination."""
+        for crowd in self.presences[ref].at.values():
+            yield from crowd
+
+    def _chosen_units(self, ref: str, segment: str) -> Iterator[Unit]:
+        """What names the tag of a network or combination, in a segment, at those who choose among several."""
+        if not (ref in self._combined or ref in self._choosers or isinstance(self.presences[ref], Audience)):
+            return
+        switches = {*self.topology.fabric.inside.get(segment, ())}
+        for each in {ref, *self._combined.get(ref, ())}:
+            for switch in switches & self._choosers.get(each, {}).keys():
+                yield Unit(Kind.CLASS, each, switch, 0)
+            audience = self.presences[each]
+            if isinstance(audience, Audience) and not switches.isdisjoint(audience.speakers):
+                yield from choice_units(each, audience)
+
+    def _joined(self, number: int) -> Iterator[str]:
+        """All networks that an interface is in, and all combinations that it hears or speaks in."""
+        member = self._members[number]
+        switch = member.interface.place.switch if member.interface.place is not None else ""
+        for ref in member.node.networks_of(member.interface):
+            yield ref
+            yield from self._heard_in(ref, number, switch)
+        if number in self._roles:
+            yield from self._roles[number].speaks
+
+
+def _running(value: Value | None) -> list[Member]:
+    """The interfaces of a node that runs."""
+    if not isinstance(value, Node) or not value.running:
+        return []
+    return [Member(value, interface) for interface in value.interfaces]
+
+
+def network_in(value: Value | None) -> Network | None:
+    """The value, if it is a network."""
+    return value if isinstance(value, Network) else None
