@@ -11,6 +11,8 @@
     print(answer.realised, answer.pending)
 
 Networks and nodes are named by reference, `tenant/name`. Every change may be asked for twice, and is then one change.
+A list is all there is, read page by page, unless `limit` says how much of it and `after` where it begins: behind an
+entry of that name, which need not be there.
 Errors are those of `ryu_vnet.errors`.
 """
 
@@ -18,8 +20,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from types import TracebackType
 from typing import Any, final
 from urllib.parse import quote
@@ -35,6 +38,8 @@ LONGEST_WAIT = 60.0
 """Seconds that the controller waits in one request; a longer wait asks again."""
 POLL_SECONDS = 0.1
 """Pause between two such requests."""
+LONGEST_PAGE = 1000
+"""Entries of a list that the controller gives in one answer."""
 CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 60.0
 """How long to wait for a connection, and for an answer where nothing is waited for."""
 
@@ -93,13 +98,27 @@ class Client:
 
     # --- tenants, networks, nodes -----------------------------------------------------------------------------------
 
-    def tenants(self) -> list[Json]:
-        """All tenants, with the names of their networks and nodes."""
-        return self._list("/v1/tenants", "tenants")
+    def tenants(self, *, limit: int | None = None, after: str | None = None, whole: bool = True) -> list[Json]:
+        """The tenants, with the names of their networks and nodes; where they need not be `whole`, with the first of
+        these names and how many there are."""
+        found = self._list("/v1/tenants", "tenants", limit, after)
+        return [self._whole_tenant(tenant) for tenant in found] if whole else found
+
+    def each_tenant(self, *, after: str | None = None) -> Iterator[Json]:
+        """The tenants one after the other, of which not many more are asked for than are taken; not `whole`."""
+        return self._each("/v1/tenants", "tenants", after=after)
 
     def tenant(self, name: str) -> Json:
-        """One tenant."""
-        return self._get(f"/v1/tenants/{_part(name)}")
+        """One tenant, with the names of its networks and nodes."""
+        return self._whole_tenant(self._get(f"/v1/tenants/{_part(name)}"))
+
+    def _whole_tenant(self, tenant: Json) -> Json:
+        """With all names, where the controller gave the first of them alone."""
+        for kind, count in (("networks", "network_count"), ("nodes", "node_count")):
+            if tenant[count] > len(tenant[kind]):
+                path = f"/v1/tenants/{_part(tenant['name'])}/{kind}"
+                tenant[kind] += [part["name"] for part in self._each(path, kind, after=tenant[kind][-1])]
+        return tenant
 
     def put_tenant(self, name: str, *, wait: float = 0) -> Answer:
         """Make a tenant."""
@@ -109,13 +128,24 @@ class Client:
         """Remove a tenant that has nothing any more."""
         return self._change("DELETE", f"/v1/tenants/{_part(name)}", wait)
 
-    def networks(self, tenant: str) -> list[Json]:
-        """The networks of a tenant."""
-        return self._list(f"/v1/tenants/{_part(tenant)}/networks", "networks")
+    def networks(
+        self, tenant: str, *, limit: int | None = None, after: str | None = None, whole: bool = True
+    ) -> list[Json]:
+        """The networks of a tenant; where they need not be `whole`, with the first of their members."""
+        found = self._list(f"/v1/tenants/{_part(tenant)}/networks", "networks", limit, after)
+        return [self._whole_network(network) for network in found] if whole else found
 
     def network(self, ref: str) -> Json:
         """One network, with its tags, its label and its members."""
-        return self._get(_path(ref, "networks"))
+        return self._whole_network(self._get(_path(ref, "networks")))
+
+    def _whole_network(self, network: Json) -> Json:
+        """With all members, where the controller gave the first of them alone."""
+        if network["members_next"] is not None:
+            path = _path(f"{network['tenant']}/{network['name']}", "networks")
+            network["members"] += self._each(f"{path}/members", "members", after=network["members_next"])
+            network["members_next"] = None
+        return network
 
     def put_network(self, ref: str, *, tagged: bool = False, traffic: Sequence[Json] = (), wait: float = 0) -> Answer:
         """Make a network, or change it. `tagged`: its nodes may send 802.1Q tags of their own. `traffic` is the class
@@ -126,9 +156,9 @@ class Client:
         """Remove a network that has no member any more."""
         return self._change("DELETE", _path(ref, "networks"), wait)
 
-    def nodes(self, tenant: str) -> list[Json]:
+    def nodes(self, tenant: str, *, limit: int | None = None, after: str | None = None) -> list[Json]:
         """The nodes of a tenant."""
-        return self._list(f"/v1/tenants/{_part(tenant)}/nodes", "nodes")
+        return self._list(f"/v1/tenants/{_part(tenant)}/nodes", "nodes", limit, after)
 
     def node(self, ref: str) -> Json:
         """One node, with its interfaces."""
@@ -176,17 +206,36 @@ class Client:
         """How everything stands."""
         return self._get("/v1/status")
 
-    def switches(self) -> list[Json]:
+    def switches(self, *, limit: int | None = None, after: str | None = None) -> list[Json]:
         """How each switch stands."""
-        return self._list("/v1/switches", "switches")
+        return self._list("/v1/switches", "switches", limit, after)
 
     def switch(self, name: str) -> Json:
         """How one switch stands."""
         return self._get(f"/v1/switches/{_part(name)}")
 
+    def ports(self, switch: str, *, limit: int | None = None, after: str | None = None) -> list[Json]:
+        """The ports that a switch has reported, and what each is for."""
+        return self._list(f"/v1/switches/{_part(switch)}/ports", "ports", limit, after)
+
     def flows(self, switch: str, *, counters: bool = False) -> Json:
         """The rows that a switch is to hold, each with its meaning, its origin and what has become of it."""
-        return self._get(f"/v1/switches/{_part(switch)}/flows", counters=int(counters))
+        first, *others = self.flow_pages(switch, counters=counters)
+        for page in others:
+            first["rows"] += page["rows"]
+            first["groups"] += page["groups"]
+        del first["next"]
+        return first
+
+    def flow_pages(self, switch: str, *, counters: bool = False) -> Iterator[Json]:
+        """The same in pieces, of which only so many are asked for as are taken: rows first, then groups."""
+        path, asked, after = f"/v1/switches/{_part(switch)}/flows", int(counters), None
+        while True:
+            page = self._get(path, limit=LONGEST_PAGE, after=after, counters=asked)
+            yield page
+            after, asked = page["next"], int(page["counted"] is True)
+            if after is None:
+                return
 
     def revision(self, number: int, *, wait: float = 0) -> Json:
         """Whether a revision is realised, after `wait` seconds at most."""
@@ -204,8 +253,7 @@ class Client:
 
     def drift(self, switch: str | None = None) -> list[Json]:
         """What others changed on switches lately, or on one: the oldest first."""
-        found: list[Json] = self._get("/v1/drift", switch=switch)["drifts"]
-        return found
+        return self._list("/v1/drift", "drifts", switch=switch)
 
     def metrics(self) -> str:
         """The controller's metrics, in the text format of Prometheus."""
@@ -220,9 +268,23 @@ class Client:
     def _get(self, path: str, **parameters: Any) -> Json:
         return self._ask("GET", path, parameters)
 
-    def _list(self, path: str, name: str) -> list[Json]:
-        found: list[Json] = self._ask("GET", path, {})[name]
-        return found
+    def _list(
+        self, path: str, name: str, limit: int | None = None, after: str | None = None, **parameters: Any
+    ) -> list[Json]:
+        return [*islice(self._each(path, name, limit, after, **parameters), limit)]
+
+    def _each(
+        self, path: str, name: str, limit: int | None = None, after: str | None = None, **parameters: Any
+    ) -> Iterator[Json]:
+        """The entries of a list, page by page; `limit` is how many of them will be taken, where that is known."""
+        while True:
+            # Whoever takes few of them is given no more.
+            size = LONGEST_PAGE if limit is None else min(limit, LONGEST_PAGE)
+            page = self._get(path, limit=size, after=after, **parameters)
+            yield from page[name]
+            after = page["next"]
+            if after is None:
+                return
 
     def _change(
         self, method: str, path: str, wait: float, body: Json | None = None, interface: str | None = None

@@ -6,7 +6,15 @@ from pydantic import BaseModel, Field, RootModel
 
 from ..managers.drift_report import DriftStatus, DriftSummary
 from ..managers.route import Route
-from ..managers.status import LinkStatus, NetworkStatus, Pending, RestingStatus, SwitchStatus
+from ..managers.status import (
+    LinkStatus,
+    MemberStatus,
+    NetworkStatus,
+    Pending,
+    PortStatus,
+    RestingStatus,
+    SwitchStatus,
+)
 from ..managers.tables import GroupStatus, RowStatus
 from ..schema import FabricSpec, InterfaceSpec
 
@@ -50,25 +58,41 @@ class ProblemDocument(BaseModel):
     problems: list[ProblemPart] = Field(default_factory=list)
 
 
+class Page(BaseModel):
+    """Some of a list, in its order."""
+
+    next: str | None = Field(description="What `after` of the request for the next page is; null at the end")
+    total: int = Field(description="How many entries the whole list has now")
+
+
 class TenantAnswer(BaseModel):
-    """A tenant, and the names of what it has."""
+    """A tenant, and the first names of what it has; the lists of networks and nodes have all."""
 
     name: str
+    network_count: int
     networks: list[str]
+    node_count: int
     nodes: list[str]
 
 
-class Tenants(BaseModel):
-    """All tenants, by name."""
+class Tenants(Page):
+    """Tenants, by name."""
 
     tenants: list[TenantAnswer]
 
 
 class NetworkAnswer(RootModel[NetworkStatus]):
-    """A network as it is on the wire."""
+    """A network as it is on the wire, with its first members; the list of members has all."""
 
 
-class Networks(BaseModel):
+class Members(BaseModel):
+    """Members of a network, by node and interface."""
+
+    next: str | None = Field(description="What `after` of the request for the next page is; null at the end")
+    members: list[MemberStatus]
+
+
+class Networks(Page):
     """The networks of a tenant, by name."""
 
     networks: list[NetworkStatus]
@@ -90,7 +114,7 @@ class NodeChange(Change):
     node: NodeAnswer
 
 
-class Nodes(BaseModel):
+class Nodes(Page):
     """The nodes of a tenant, by name."""
 
     nodes: list[NodeAnswer]
@@ -118,10 +142,16 @@ class SwitchAnswer(RootModel[SwitchStatus]):
     """How a switch stands."""
 
 
-class Switches(BaseModel):
-    """All switches, by name."""
+class Switches(Page):
+    """Switches, by name."""
 
     switches: list[SwitchStatus]
+
+
+class Ports(Page):
+    """What a switch has reported of its ports, by name."""
+
+    ports: list[PortStatus]
 
 
 class Stranger(BaseModel):
@@ -148,14 +178,17 @@ class Status(BaseModel):
     drift: DriftSummary
 
 
-class Drifts(BaseModel):
+class Drifts(Page):
     """What others changed on switches lately, the oldest first."""
 
     drifts: list[DriftStatus]
 
 
-class Flows(BaseModel):
-    """What a switch is to hold. `counted` is null where counters were not asked for, false where it did not answer."""
+class Flows(Page):
+    """What a switch is to hold, as one list: rows by table, priority and match, and then groups by number.
+
+    `counted` is null where counters were not asked for, false where the switch did not answer.
+    """
 
     switch: str
     state: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from heapq import nsmallest
 
 from flask import Response
 from flask_openapi3.models.tag import Tag
@@ -14,9 +15,16 @@ from ..fabric.declared import Fabric
 from ..managers import requests
 from ..managers.communication import State
 from ..managers.drift_report import drift_summary
-from ..managers.status import link_statuses, pending, resting_statuses, switch_status, switch_statuses
+from ..managers.status import (
+    link_statuses,
+    pending,
+    port_statuses,
+    resting_statuses,
+    switch_status,
+    switch_statuses,
+)
 from ..managers.system import System
-from ..managers.tables import group_statuses, require_switch, row_statuses, why
+from ..managers.tables import groups_said, piece, require_switch, rows_said, why
 from ..managers.trace import trace
 from ..model.values import Network, Node, Tenant, Value
 from ..schema import FabricSpec, Intent, LinkSpec, SwitchSpec
@@ -24,6 +32,7 @@ from .answers import (
     Change,
     FabricAnswer,
     Flows,
+    Ports,
     Revision,
     SegmentAnswer,
     Status,
@@ -32,8 +41,8 @@ from .answers import (
     Switches,
     TraceAnswer,
 )
-from .queries import FlowsQuery, RevisionPath, SwitchPath, TraceQuery, WaitQuery
-from .service import Service, answer
+from .queries import FlowsQuery, PageQuery, RevisionPath, SwitchPath, TraceQuery, WaitQuery
+from .service import Service, answer, page_of
 
 COUNTERS_SECONDS = 10
 """How long a switch may take to send its counters: 100,000 rows take it a second or two."""
@@ -143,35 +152,52 @@ def _sort(value: Value) -> str:
 
 def _switches(app: OpenAPI, service: Service) -> None:
     @app.get("/v1/switches", tags=[STATUS], responses={200: Switches})
-    def list_switches() -> Response:
-        """How each switch stands."""
-        return answer(Switches(switches=switch_statuses(service.system)))
+    def list_switches(query: PageQuery) -> Response:
+        """How each switch stands, by name."""
+        there = service.system.switches
+        found = nsmallest(query.limit + 1, (name for name in there if name > (query.after or "")))
+        names, following = page_of(found, query, str)
+        switches = switch_statuses(service.system, names)
+        return answer(Switches(next=following, total=len(there), switches=switches))
 
     @app.get("/v1/switches/<switch>", tags=[STATUS], responses={200: SwitchAnswer})
     def get_switch(path: SwitchPath) -> Response:
         """How one switch stands."""
         return answer(SwitchAnswer(switch_status(service.system, path.switch)))
 
+    @app.get("/v1/switches/<switch>/ports", tags=[STATUS], responses={200: Ports})
+    def list_ports(path: SwitchPath, query: PageQuery) -> Response:
+        """The ports that a switch has reported, by name, and what each is for."""
+        found = port_statuses(service.system, path.switch, query.after or "", query.limit + 1)
+        ports, following = page_of(found, query, lambda port: port.name)
+        total = len(service.system.ports.get(path.switch, {}))
+        return answer(Ports(next=following, total=total, ports=ports))
+
     @app.get("/v1/switches/<switch>/flows", tags=[STATUS], responses={200: Flows})
     def get_flows(path: SwitchPath, query: FlowsQuery) -> Response:
         """The rows that a switch is to hold, each with its meaning, its origin and what has become of it."""
         system, manager = service.system, require_switch(service.system, path.switch)
-        counted = _count(service, path.switch) if query.counters else None
+        counted = _count(service, path.switch, anew=query.after is None) if query.counters else None
+        part, names = piece(system, path.switch, query.after, query.limit), service.names()
         return answer(
             Flows(
+                next=part.next,
+                total=part.total,
                 switch=path.switch,
                 state=manager.state.value,
                 why=why(manager),
                 counted=counted,
-                rows=row_statuses(system, path.switch, counted=counted is True),
-                groups=group_statuses(system, path.switch),
+                rows=rows_said(system, names, path.switch, part.rows, counted=counted is True),
+                groups=groups_said(system, names, path.switch, part.groups),
             )
         )
 
 
-def _count(service: Service, switch: str) -> bool:
-    """Have a switch's counters read; whether it answered."""
+def _count(service: Service, switch: str, *, anew: bool) -> bool:
+    """Have a switch's counters read, if they are to be read anew; whether there are any."""
     manager = service.system.switches[switch]
+    if not anew:
+        return bool(manager.counts)
     away = (State.AWAY, State.REFUSED)
     if manager.state in away:
         return False

@@ -22,6 +22,11 @@ DESCRIPTION = """Private networks for the tenants of a data centre.
 
 A changing request answers with the revision that holds it, and whether every switch concerned has acknowledged that
 revision: 200 if so, 202 if it is accepted and still pending. `?wait=SECONDS` waits for that. PUT is idempotent.
+
+A list comes in pages of 100 entries, or of as many as `?limit=` says, up to 1000. `next` of an answer is what `?after=`
+of the request for the next page is; it is null at the end. What is there all the time while a list is read page by page
+comes once; what comes or goes meanwhile may or may not be in it. A list inside of an entry has its first 100 alone.
+
 Errors are problem documents (RFC 9457) with one entry for each thing that is wrong."""
 
 

@@ -11,6 +11,8 @@ from ..schema import StartSpec
 
 LONGEST_WAIT = 60
 """Seconds that a request may wait for switches."""
+PAGE, LONGEST_PAGE = 100, 1000
+"""How much of a list an answer has, unless the request says another number, and the highest it may say."""
 
 
 class TenantPath(BaseModel):
@@ -59,6 +61,15 @@ class _Query(BaseModel):
         return super().model_json_schema(*args, **options)
 
 
+class PageQuery(_Query):
+    """Which part of a list."""
+
+    limit: int = Field(PAGE, ge=1, le=LONGEST_PAGE, description="How many entries the answer may have")
+    after: str | None = Field(
+        None, description="Only what comes after this: `next` of the answer before, or any name in a list of names"
+    )
+
+
 class WaitQuery(_Query):
     """How long to wait."""
 
@@ -71,13 +82,15 @@ class MemberQuery(WaitQuery):
     interface: str | None = Field(None, description="May be left out where the node has only one")
 
 
-class FlowsQuery(_Query):
+class FlowsQuery(PageQuery):
     """What to show with the rows."""
 
-    counters: bool = Field(False, description="Ask the switch for packets and bytes of each row")
+    counters: bool = Field(
+        False, description="With packets and bytes of each row. The switch is asked for the first page of them"
+    )
 
 
-class DriftQuery(_Query):
+class DriftQuery(PageQuery):
     """Of which switch."""
 
     switch: str | None = Field(None, description="Only what was changed on this one")

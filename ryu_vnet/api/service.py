@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from http import HTTPStatus
 from time import monotonic
+from typing import TypeVar
 
 from flask import Response, request
 from pydantic import BaseModel
 
 from ..managers.allocation import Allocator
 from ..managers.drift_report import Moment
+from ..managers.explain import Names
 from ..managers.requests import Work
 from ..managers.status import Pending, pending
 from ..managers.system import System
+from ..managers.tables import names_of
 from ..model.state import Draft
 from .answers import Change
 from .metrics import Metrics
+from .queries import PageQuery
+
+V = TypeVar("V")
 
 END_OF_TURN = "vnet.end_of_turn"
 """Under this name a request's environment has what lets the next request be done, where requests take turns."""
@@ -36,6 +42,8 @@ class Service:
     framework: str
     metrics: Metrics
     clock: Callable[[], float] = monotonic
+    _names: dict[int, Names] = field(default_factory=dict)
+    """At most one, by the revision for which it was made."""
 
     def change(self, edit: Callable[[Work], None], seconds: float) -> Response:
         """Do a request, wait until it is realised, and say how far it has come: 200 if realised, else 202."""
@@ -59,10 +67,25 @@ class Service:
         """Now, by the clock that the System Manager is run with and by the calendar."""
         return Moment(self.clock(), datetime.now(timezone.utc))
 
+    def names(self) -> Names:
+        """Names for the numbers in rows; the pages of one list share them unless something is changed meanwhile."""
+        revision = self.system.revision
+        if revision not in self._names:
+            self._names.clear()
+            self._names[revision] = names_of(self.system)
+        return self._names[revision]
+
     def reading(self) -> Work:
         """The state as `requests` look things up in it."""
         draft = Draft(self.system.model)
         return Work(draft, self.system.fabric, Allocator(draft, self.system.revision))
+
+
+def page_of(found: Sequence[V], query: PageQuery, name: Callable[[V], str]) -> tuple[Sequence[V], str | None]:
+    """What a page has, and after what the next one begins, if there is one: `found` is one entry more, if there is."""
+    if len(found) <= query.limit:
+        return found, None
+    return found[: query.limit], name(found[query.limit - 1])
 
 
 def _nothing() -> None:

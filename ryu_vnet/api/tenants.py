@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 
 from flask import Response
@@ -12,14 +12,24 @@ from flask_openapi3.types import ResponseDict
 
 from ..managers import requests
 from ..managers.requests import Work
-from ..managers.status import network_status
+from ..managers.status import member_statuses, network_status
 from ..model.names import format_mac, format_prefix
 from ..model.state import Model
 from ..model.values import Interface, Node
 from ..schema import InterfaceSpec, NetworkSpec, NodeSpec
-from .answers import Change, NetworkAnswer, Networks, NodeAnswer, NodeChange, Nodes, TenantAnswer, Tenants
-from .queries import MemberPath, MemberQuery, NetworkPath, NodePath, StartBody, TenantPath, WaitQuery
-from .service import Service, answer
+from .answers import Change, Members, NetworkAnswer, Networks, NodeAnswer, NodeChange, Nodes, TenantAnswer, Tenants
+from .queries import (
+    PAGE,
+    MemberPath,
+    MemberQuery,
+    NetworkPath,
+    NodePath,
+    PageQuery,
+    StartBody,
+    TenantPath,
+    WaitQuery,
+)
+from .service import Service, answer, page_of
 
 CHANGES: ResponseDict = {200: Change, 202: Change}
 NODE_CHANGES: ResponseDict = {200: NodeChange, 202: NodeChange}
@@ -39,10 +49,12 @@ def install(app: OpenAPI, service: Service) -> None:
 
 def _tenants(app: OpenAPI, service: Service) -> None:
     @app.get("/v1/tenants", tags=[TENANTS], responses={200: Tenants})
-    def list_tenants() -> Response:
-        """All tenants."""
+    def list_tenants(query: PageQuery) -> Response:
+        """Tenants, by name."""
         model = service.system.model
-        return answer(Tenants(tenants=[_tenant_answer(model, tenant.name) for tenant in model.tenants()]))
+        names, following = _page(model, "tenant", query)
+        tenants = [_tenant_answer(model, name) for name in names]
+        return answer(Tenants(next=following, total=model.count("tenant"), tenants=tenants))
 
     @app.get("/v1/tenants/<tenant>", tags=[TENANTS], responses={200: TenantAnswer})
     def get_tenant(path: TenantPath) -> Response:
@@ -62,25 +74,44 @@ def _tenants(app: OpenAPI, service: Service) -> None:
 
 
 def _tenant_answer(model: Model, name: str) -> TenantAnswer:
-    networks, nodes = model.networks(name), model.nodes(name)
-    return TenantAnswer(name=name, networks=[part.name for part in networks], nodes=[part.name for part in nodes])
+    networks, nodes = f"network/{name}", f"node/{name}"
+    return TenantAnswer(
+        name=name,
+        network_count=model.count(networks),
+        networks=_names(model.following(networks, "", PAGE)),
+        node_count=model.count(nodes),
+        nodes=_names(model.following(nodes, "", PAGE)),
+    )
+
+
+def _page(model: Model, folder: str, query: PageQuery) -> tuple[Sequence[str], str | None]:
+    """The names on a page of what a folder of the model has, and after which the next one begins."""
+    keys = model.following(folder, f"{folder}/{query.after or ''}", query.limit + 1)
+    return page_of(_names(keys), query, str)
+
+
+def _names(keys: list[str]) -> list[str]:
+    return [key.rpartition("/")[2] for key in keys]
 
 
 def _networks(app: OpenAPI, service: Service) -> None:
     one = "/v1/tenants/<tenant>/networks/<network>"
 
     @app.get("/v1/tenants/<tenant>/networks", tags=[NETWORKS], responses={200: Networks})
-    def list_networks(path: TenantPath) -> Response:
-        """The networks of a tenant."""
+    def list_networks(path: TenantPath, query: PageQuery) -> Response:
+        """The networks of a tenant, by name."""
         requests.require_tenant(service.reading(), path.tenant)
-        found = service.system.model.networks(path.tenant)
-        return answer(Networks(networks=[network_status(service.system, network) for network in found]))
+        model, folder = service.system.model, f"network/{path.tenant}"
+        names, following = _page(model, folder, query)
+        found = (model.network(f"{path.tenant}/{name}") for name in names)
+        networks = [network_status(service.system, network, PAGE) for network in found if network is not None]
+        return answer(Networks(next=following, total=model.count(folder), networks=networks))
 
     @app.get(one, tags=[NETWORKS], responses={200: NetworkAnswer})
     def get_network(path: NetworkPath) -> Response:
         """One network, with its tags, its label and its members."""
         network = requests.require_network(service.reading(), path.tenant, path.network)
-        return answer(NetworkAnswer(network_status(service.system, network)))
+        return answer(NetworkAnswer(network_status(service.system, network, PAGE)))
 
     @app.put(one, tags=[NETWORKS], responses=CHANGES)
     def put_network(path: NetworkPath, query: WaitQuery, body: NetworkSpec) -> Response:
@@ -94,7 +125,15 @@ def _networks(app: OpenAPI, service: Service) -> None:
 
 
 def _members(app: OpenAPI, service: Service) -> None:
-    member = "/v1/tenants/<tenant>/networks/<network>/members/<node>"
+    every = "/v1/tenants/<tenant>/networks/<network>/members"
+    member = f"{every}/<node>"
+
+    @app.get(every, tags=[NETWORKS], responses={200: Members})
+    def list_members(path: NetworkPath, query: PageQuery) -> Response:
+        """The members of a network, by node and interface; it goes on after NODE or NODE:INTERFACE."""
+        network = requests.require_network(service.reading(), path.tenant, path.network)
+        members, following = member_statuses(service.system, network, query.after, query.limit)
+        return answer(Members(next=following, members=members))
 
     @app.put(member, tags=[NETWORKS], responses=CHANGES)
     def attach(path: MemberPath, query: MemberQuery) -> Response:
@@ -115,10 +154,14 @@ def _nodes(app: OpenAPI, service: Service) -> None:
     one = "/v1/tenants/<tenant>/nodes/<node>"
 
     @app.get("/v1/tenants/<tenant>/nodes", tags=[NODES], responses={200: Nodes})
-    def list_nodes(path: TenantPath) -> Response:
-        """The nodes of a tenant."""
+    def list_nodes(path: TenantPath, query: PageQuery) -> Response:
+        """The nodes of a tenant, by name."""
         requests.require_tenant(service.reading(), path.tenant)
-        return answer(Nodes(nodes=[_node_answer(node) for node in service.system.model.nodes(path.tenant)]))
+        model, folder = service.system.model, f"node/{path.tenant}"
+        names, following = _page(model, folder, query)
+        found = (model.node(f"{path.tenant}/{name}") for name in names)
+        nodes = [_node_answer(node) for node in found if node is not None]
+        return answer(Nodes(next=following, total=model.count(folder), nodes=nodes))
 
     @app.get(one, tags=[NODES], responses={200: NodeAnswer})
     def get_node(path: NodePath) -> Response:

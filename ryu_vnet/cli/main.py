@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from . import fabric, nodes, running, top, watch
+from . import completion, fabric, nodes, running, top, watch
 from .session import EXIT_CODES, Group, global_options
 
 _EXAMPLES = (
@@ -38,3 +38,4 @@ running.install(main)
 fabric.install(main)
 watch.install(main)
 top.install(main)
+completion.install(main)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
-from . import addresses, show
-from .session import Group, Session
+from ..errors import NotFound
+from . import addresses, complete, show
+from .session import Group, Session, page_options
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
 
 pass_session = click.make_pass_decorator(Session)
 
+Json = dict[str, Any]
+
 
 def install(main: click.Group) -> None:
     """Add the commands."""
@@ -23,8 +28,44 @@ def install(main: click.Group) -> None:
         main.add_command(command)
 
 
-def _tenant_names(client: Client, tenant: str | None) -> list[str]:
-    return [tenant] if tenant else [found["name"] for found in client.tenants()]
+class _Read(Protocol):
+    """Reads a list of a tenant."""
+
+    def __call__(self, tenant: str, *, limit: int | None, after: str | None) -> list[Json]: ...
+
+
+def _of_tenants(client: Client, tenant: str | None, after: str | None, most: int | None, read: _Read) -> list[Json]:
+    """What a list has of one tenant, or of all one after the other: `most` of it and one more, if there is more.
+
+    `after` is an entry, by name or by reference, or a tenant: the list goes on with what comes after it.
+    """
+    wanted = None if most is None else most + 1
+    found: list[Json] = []
+    for name, start in _starts(client, tenant, after):
+        try:
+            found += read(name, limit=None if wanted is None else wanted - len(found), after=start)
+        except NotFound:
+            # One that vanished since it was listed has nothing.
+            if tenant is not None:
+                raise
+        if wanted is not None and len(found) >= wanted:
+            break
+    return found
+
+
+def _starts(client: Client, tenant: str | None, after: str | None) -> Iterator[tuple[str, str | None]]:
+    """The tenants to ask about, and after which name of theirs."""
+    if tenant is not None:
+        yield tenant, after.rpartition("/")[2] if after else None
+        return
+    first, slash, name = (after or "").partition("/")
+    if slash:
+        yield first, name
+    yield from ((found["name"], None) for found in client.each_tenant(after=first or None))
+
+
+def _ref(found: Json) -> str:
+    return f"{found['tenant']}/{found['name']}"
 
 
 # --- tenants --------------------------------------------------------------------------------------------------------
@@ -36,11 +77,13 @@ def tenant() -> None:
 
 
 @tenant.command("list", examples=("vnet tenant list", "vnet tenant list --json"))
+@page_options(complete.TENANT)
 @pass_session
-def tenant_list(session: Session) -> None:
-    """All tenants, with what they have."""
-    found = session.client.tenants()
-    session.answer(found, lambda console: show.tenants(console, found))
+def tenant_list(session: Session, limit: int | None, after: str | None) -> None:
+    """All tenants, with how much they have; --json names it."""
+    most = session.most(limit)
+    found = session.client.tenants(limit=most and most + 1, after=after, whole=session.json)
+    session.listing(found, most, show.tenants, lambda tenant: str(tenant["name"]))
 
 
 @tenant.command("create", examples=("vnet tenant create red",))
@@ -52,7 +95,7 @@ def tenant_create(session: Session, name: str) -> None:
 
 
 @tenant.command("delete", examples=("vnet tenant delete red",))
-@click.argument("name")
+@click.argument("name", shell_complete=complete.TENANT)
 @pass_session
 def tenant_delete(session: Session, name: str) -> None:
     """Remove a tenant that has no network and no node any more."""
@@ -67,18 +110,19 @@ def network() -> None:
     """Private layer-2 broadcast domains."""
 
 
-@network.command("list", examples=("vnet network list", "vnet network list red"))
-@click.argument("tenant", required=False)
+@network.command("list", examples=("vnet network list", "vnet network list red", "vnet network list --after red/X"))
+@click.argument("tenant", required=False, shell_complete=complete.TENANT)
+@page_options(complete.NETWORK)
 @pass_session
-def network_list(session: Session, tenant: str | None) -> None:
+def network_list(session: Session, tenant: str | None, limit: int | None, after: str | None) -> None:
     """Networks, of all tenants or of one, with their tags and labels."""
-    client = session.client
-    found = [network for name in _tenant_names(client, tenant) for network in client.networks(name)]
-    session.answer(found, lambda console: show.networks(console, found))
+    client, most = session.client, session.most(limit)
+    found = _of_tenants(client, tenant, after, most, partial(client.networks, whole=session.json))
+    session.listing(found, most, show.networks, _ref)
 
 
 @network.command("show", examples=("vnet network show red/X",))
-@click.argument("network")
+@click.argument("network", shell_complete=complete.NETWORK)
 @pass_session
 def network_show(session: Session, network: str) -> None:
     """One network: its tag in each segment, its label, its members."""
@@ -94,7 +138,7 @@ def network_show(session: Session, network: str) -> None:
         "vnet network create red/web --traffic protocol=tcp,port=80 --traffic protocol=tcp,port=443",
     ),
 )
-@click.argument("network")
+@click.argument("network", shell_complete=complete.NETWORK)
 @click.option("--tagged", is_flag=True, help="Its nodes may send 802.1Q tags of their own.")
 @click.option(
     "--traffic",
@@ -121,7 +165,7 @@ def _term(text: str) -> dict[str, str]:
 
 
 @network.command("delete", examples=("vnet network delete red/X",))
-@click.argument("network")
+@click.argument("network", shell_complete=complete.NETWORK)
 @pass_session
 def network_delete(session: Session, network: str) -> None:
     """Remove a network that has no member any more."""
@@ -142,18 +186,19 @@ def node() -> None:
     """Virtual machines and physical systems."""
 
 
-@node.command("list", examples=("vnet node list", "vnet node list red"))
-@click.argument("tenant", required=False)
+@node.command("list", examples=("vnet node list", "vnet node list red", "vnet node list --limit 20 --after red/vm1.1"))
+@click.argument("tenant", required=False, shell_complete=complete.TENANT)
+@page_options(complete.NODE)
 @pass_session
-def node_list(session: Session, tenant: str | None) -> None:
+def node_list(session: Session, tenant: str | None, limit: int | None, after: str | None) -> None:
     """Nodes, of all tenants or of one."""
-    client = session.client
-    found = [node for name in _tenant_names(client, tenant) for node in client.nodes(name)]
-    session.answer(found, lambda console: show.nodes(console, found))
+    most = session.most(limit)
+    found = _of_tenants(session.client, tenant, after, most, session.client.nodes)
+    session.listing(found, most, show.nodes, _ref)
 
 
 @node.command("show", examples=("vnet node show red/vm1.1",))
-@click.argument("node")
+@click.argument("node", shell_complete=complete.NODE)
 @pass_session
 def node_show(session: Session, node: str) -> None:
     """One node, with its interfaces."""
@@ -169,12 +214,20 @@ def node_show(session: Session, node: str) -> None:
 
 def _interface_options(function: Any) -> Any:
     options = (
-        click.option("--interface", help=f"Which interface this is about; {USUAL} where this is not given."),
+        click.option(
+            "--interface",
+            help=f"Which interface this is about; {USUAL} where this is not given.",
+            shell_complete=complete.INTERFACE,
+        ),
         click.option("--mac", help="Its MAC address; the controller chooses one by its place where this is not given."),
         click.option("--ip", "ips", multiple=True, help="An address or prefix that it may send from; may be repeated."),
-        click.option("--at", help="The switch port it sits on, SWITCH:PORT."),
+        click.option("--at", help="The switch port it sits on, SWITCH:PORT.", shell_complete=complete.PORT),
         click.option(
-            "--network", "networks", multiple=True, help="A network of the same tenant that it is in; may be repeated."
+            "--network",
+            "networks",
+            multiple=True,
+            help="A network of the same tenant that it is in; may be repeated.",
+            shell_complete=complete.NETWORK_OF_NODE,
         ),
     )
     for option in reversed(options):
@@ -199,13 +252,13 @@ def _given(mac: str | None, ips: tuple[str, ...], at: str | None, networks: tupl
         "vnet node create red/vm3",
     ),
 )
-@click.argument("node")
+@click.argument("node", shell_complete=complete.IN_TENANT)
 @_interface_options
 @click.option("--running", is_flag=True, help="It runs from now on.")
 @pass_session
 def node_create(session: Session, /, node: str, interface: str | None, running: bool, **parts: Any) -> None:
     """Make a node, with one interface or none; `vnet node set` adds others."""
-    from ..errors import Conflict, NotFound
+    from ..errors import Conflict
 
     given = _given(**parts)
     try:
@@ -232,7 +285,7 @@ def node_create(session: Session, /, node: str, interface: str | None, running: 
         "vnet node set red/vm1 --interface eth1 --remove",
     ),
 )
-@click.argument("node")
+@click.argument("node", shell_complete=complete.NODE)
 @_interface_options
 @click.option("--no-ip", is_flag=True, help="Its IP addresses are not known, and are not checked any more.")
 @click.option("--remove", is_flag=True, help="Take the interface away.")
@@ -255,7 +308,7 @@ def node_set(session: Session, /, node: str, interface: str | None, no_ip: bool,
 
 
 @node.command("delete", examples=("vnet node delete red/vm1",))
-@click.argument("node")
+@click.argument("node", shell_complete=complete.NODE)
 @pass_session
 def node_delete(session: Session, node: str) -> None:
     """Remove a node, running or not, with its memberships."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from . import addresses
+from . import addresses, complete
 from .session import Command, Session
 
 pass_session = click.make_pass_decorator(Session)
@@ -16,12 +16,14 @@ def install(main: click.Group) -> None:
         main.add_command(command)
 
 
-_interface_option = click.option("--interface", help="Which interface, where the node has several.")
+_interface_option = click.option(
+    "--interface", help="Which interface, where the node has several.", shell_complete=complete.INTERFACE
+)
 
 
 @click.command("attach", cls=Command, examples=("vnet attach red/vm1.1 red/X",))
-@click.argument("node")
-@click.argument("network")
+@click.argument("node", shell_complete=complete.NODE)
+@click.argument("network", shell_complete=complete.NETWORK)
 @_interface_option
 @pass_session
 def attach(session: Session, node: str, network: str, interface: str | None) -> None:
@@ -31,8 +33,8 @@ def attach(session: Session, node: str, network: str, interface: str | None) -> 
 
 
 @click.command("detach", cls=Command, examples=("vnet detach red/vm1.1 red/X",))
-@click.argument("node")
-@click.argument("network")
+@click.argument("node", shell_complete=complete.NODE)
+@click.argument("network", shell_complete=complete.NETWORK)
 @_interface_option
 @pass_session
 def detach(session: Session, node: str, network: str, interface: str | None) -> None:
@@ -42,7 +44,11 @@ def detach(session: Session, node: str, network: str, interface: str | None) -> 
 
 
 _at_option = click.option(
-    "--at", multiple=True, metavar="[INTERFACE=]SWITCH:PORT", help="Where it runs; may be repeated."
+    "--at",
+    multiple=True,
+    metavar="[INTERFACE=]SWITCH:PORT",
+    help="Where it runs; may be repeated.",
+    shell_complete=complete.PORT,
 )
 
 
@@ -69,7 +75,7 @@ def _places(session: Session, node: str, at: tuple[str, ...]) -> dict[str, str]:
         "vnet start red/fw --at eth1=host2:vnet4",
     ),
 )
-@click.argument("node")
+@click.argument("node", shell_complete=complete.NODE)
 @_at_option
 @pass_session
 def start(session: Session, node: str, at: tuple[str, ...]) -> None:
@@ -79,7 +85,7 @@ def start(session: Session, node: str, at: tuple[str, ...]) -> None:
 
 
 @click.command("stop", cls=Command, examples=("vnet stop red/vm1.1",))
-@click.argument("node")
+@click.argument("node", shell_complete=complete.NODE)
 @pass_session
 def stop(session: Session, node: str) -> None:
     """Let a node run no more; its place and memberships stay."""
@@ -87,7 +93,7 @@ def stop(session: Session, node: str) -> None:
 
 
 @click.command("restart", cls=Command, examples=("vnet restart red/vm1.1",))
-@click.argument("node")
+@click.argument("node", shell_complete=complete.NODE)
 @_at_option
 @pass_session
 def restart(session: Session, node: str, at: tuple[str, ...]) -> None:

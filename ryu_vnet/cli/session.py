@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 DEFAULT_WAIT = 10.0
 PATIENCE_SECONDS = 2.0
 """What takes longer shows that it is under way."""
+SCREENFUL = 100
+"""Lines of a list that a terminal is given, unless more are asked for: who pipes it somewhere wants all of it."""
 PIPED_WIDTH = 400
 """Characters of a line where nobody's terminal says how wide it is: nothing is cut off for `grep`."""
 
@@ -87,6 +89,28 @@ class Session:
             click.echo(json.dumps(found, indent=2))
         else:
             show(self.console())
+
+    def most(self, limit: int | None) -> int | None:
+        """How many entries of a list to show: as many as were asked for (0: all), else what suits the reader."""
+        if limit is not None:
+            return limit or None
+        return SCREENFUL if sys.stdout.isatty() and not self.json else None
+
+    def listing(
+        self,
+        found: list[dict[str, Any]],
+        most: int | None,
+        show: Callable[[Console, list[dict[str, Any]]], None],
+        name: Callable[[dict[str, Any]], str],
+    ) -> None:
+        """A list of which `most` entries are to be shown, and how to see more of it; `found` has one more, if any."""
+        shown = found[:most]
+        self.answer(shown, lambda console: show(console, shown))
+        if len(found) > len(shown) and not self.json:
+            last = name(shown[-1])
+            self.complain(
+                f"These are {len(shown)}, and there are more: go on with --after {last}, or --limit 0 for all."
+            )
 
     def complain(self, text: str) -> None:
         """A line on stderr."""
@@ -162,6 +186,23 @@ def global_options() -> list[click.Option]:
             type=click.FloatRange(min=0),
         ),
     ]
+
+
+limit_option = click.option(
+    "--limit",
+    metavar="N",
+    type=click.IntRange(min=0),
+    help=f"How many to show, 0 for all; {SCREENFUL} by default on a terminal, else all.",
+)
+"""Which part of a list to show."""
+
+
+def page_options(names: Callable[..., Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The same, and where it begins; `names` completes that."""
+    after = click.option(
+        "--after", metavar="NAME", help="Only what comes after this one in the list.", shell_complete=names
+    )
+    return lambda function: limit_option(after(function))
 
 
 def _write_examples(formatter: click.HelpFormatter, examples: tuple[str, ...]) -> None:

@@ -50,7 +50,7 @@ def table(console: Console, columns: list[str], rows: list[list[Any]], title: st
 
 def tenants(console: Console, found: list[Json]) -> None:
     """Tenants and how much they have."""
-    rows = [[part["name"], len(part["networks"]), len(part["nodes"])] for part in found]
+    rows = [[part["name"], part["network_count"], part["node_count"]] for part in found]
     table(console, ["tenant", "#networks", "#nodes"], rows)
 
 
@@ -62,7 +62,8 @@ def networks(console: Console, found: list[Json]) -> None:
             part["label"],
             _tags(part),
             ", ".join(part["segments"]),
-            len(part["members"]),
+            # Where there are more than are listed here: counted by node.
+            len(part["members"]) if part["members_next"] is None else part["member_nodes"],
             "yes" if part["tagged"] else "no",
             "; ".join(part["traffic"]) or "all",
         ]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import click
 
-from . import show
-from .session import Command, Exit, Session
+from . import complete, show
+from .session import Command, Exit, Session, limit_option
 
 pass_session = click.make_pass_decorator(Session)
+
+Json = dict[str, Any]
 
 
 def install(main: click.Group) -> None:
@@ -40,29 +45,55 @@ def status(session: Session) -> None:
         "vnet flows edgeA --origin blue/Z --long",
     ),
 )
-@click.argument("switch")
+@click.argument("switch", shell_complete=complete.SWITCH)
 @click.option("--counters", is_flag=True, help="With packets and bytes of each row, asked from the switch now.")
 @click.option("--table", metavar="NAME", help="Only rows of this table: PORT, SOURCE, ... EGRESS.")
 @click.option("--origin", metavar="TEXT", help="Only rows that exist for this: a network, an interface, a switch.")
 @click.option("--long", is_flag=True, help="With match and actions.")
+@limit_option
 @pass_session
-def flows(session: Session, switch: str, counters: bool, table: str | None, origin: str | None, long: bool) -> None:
+def flows(
+    session: Session,
+    switch: str,
+    counters: bool,
+    table: str | None,
+    origin: str | None,
+    long: bool,
+    limit: int | None,
+) -> None:
     """The rows that a switch is to hold: what each means, what it exists for, and whether it is installed."""
+    most = session.most(limit)
     with session.patiently(f"asking {switch}"):
-        found = session.client.flows(switch, counters=counters)
-    if table is not None:
-        found["rows"] = [row for row in found["rows"] if row["stage"] == table.upper()]
-        found["groups"] = found["groups"] if table.upper() == "FORWARD" else []
-    if origin is not None:
-        for part in ("rows", "groups"):
-            found[part] = [row for row in found[part] if origin in row["origin"]]
+        found, is_more = _narrowed(session.client.flow_pages(switch, counters=counters), table, origin, most)
     session.answer(found, lambda console: show.flows(console, found, long=long))
+    if is_more and not session.json:
+        session.complain(f"These are {most}, and there are more: narrow them with --table or --origin, or --limit 0.")
     if found["counted"] is False:
         session.complain(f"{switch} did not send its counters: {found['why'] or 'it did not answer in time'}")
 
 
+def _narrowed(pages: Iterator[Json], table: str | None, origin: str | None, most: int | None) -> tuple[Json, bool]:
+    """The rows and groups of one table, or that exist for one thing; `most` of them, and whether there are more. No
+    more pages are taken than that needs."""
+    first: Json | None = None
+    rows: list[Json] = []
+    groups: list[Json] = []
+    stage = table.upper() if table is not None else None
+    for page in pages:
+        first = first or page
+        rows += [row for row in page["rows"] if stage in (None, row["stage"]) and (origin or "") in row["origin"]]
+        if stage in (None, "FORWARD"):
+            groups += [group for group in page["groups"] if (origin or "") in group["origin"]]
+        if most is not None and len(rows) + len(groups) > most:
+            break
+    end = len(rows) + len(groups) if most is None else most
+    told = {name: part for name, part in (first or {}).items() if name not in ("next", "total")}
+    is_more = len(rows) + len(groups) > end
+    return {**told, "rows": rows[:end], "groups": groups[: max(end - len(rows), 0)]}, is_more
+
+
 @click.command("drift", cls=Command, examples=("vnet drift", "vnet drift host1", "vnet drift --json"))
-@click.argument("switch", required=False)
+@click.argument("switch", required=False, shell_complete=complete.SWITCH)
 @pass_session
 def drift(session: Session, switch: str | None) -> None:
     """What others changed on the switches, or on one, lately: which row or group, since when, how it was found, and
@@ -84,8 +115,8 @@ def drift(session: Session, switch: str | None) -> None:
         "vnet trace blue/vm1.2 --kind broadcast",
     ),
 )
-@click.argument("source", metavar="FROM")
-@click.argument("target", metavar="TO", required=False)
+@click.argument("source", metavar="FROM", shell_complete=complete.NODE)
+@click.argument("target", metavar="TO", required=False, shell_complete=complete.NODE)
 @click.option(
     "--kind",
     type=click.Choice(["icmp", "ipv6", "arp", "broadcast", "ethertype"]),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
+from math import inf
 
 from ..compiler.pipeline import STAGE_BY_TABLE
 from ..compiler.rows import Group, Row
@@ -72,11 +73,19 @@ def drift_summary(system: System, now: Moment) -> DriftSummary:
     return DriftSummary(len(lately), len(off))
 
 
-def drift_statuses(system: System, now: Moment, switch: str | None = None) -> list[DriftStatus]:
-    """The drift of all switches, or of one, the oldest first; what is too long ago is forgotten by the System."""
+def drifts_after(system: System, switch: str | None = None, after: float = -inf) -> list[tuple[float, Drift]]:
+    """The drift of all switches, or of one, since a time of the System's clock, each with its own: no two have the
+    same. The oldest is first; what is too long ago is forgotten by the System."""
+    return [(when, drift) for when, drift in system.drifts if when > after and switch in (None, drift.switch)]
+
+
+def drift_statuses(
+    system: System, now: Moment, switch: str | None = None, found: Iterable[tuple[float, Drift]] | None = None
+) -> list[DriftStatus]:
+    """What is to be said of the drift of all switches, or of one, or of what `drifts_after` found."""
     words = _Words(system)
-    found = [(when, drift) for when, drift in system.drifts if switch in (None, drift.switch)]
-    return [_status(system, words, drift, when, now) for when, drift in found]
+    told = drifts_after(system, switch) if found is None else found
+    return [_status(system, words, drift, when, now) for when, drift in told]
 
 
 def _status(system: System, words: _Words, drift: Drift, when: float, now: Moment) -> DriftStatus:

@@ -5,11 +5,13 @@ Values for people and programs to read, taken from a `System` without changing i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 from ..compiler.pipeline import STAGE_BY_TABLE
+from ..fabric.declared import LinkKind
+from ..model.state import Member
 from ..model.traffic import format_term
 from ..model.values import LABELS, Network, Place
 from ..openflow.changes import Kind
@@ -19,6 +21,9 @@ from .explain import Meanings, Names
 from .programme import origin_of_group
 from .system import System
 from .tables import require_switch, to_send, why
+
+_LAST = "~"
+"""Comes after every name: none has a character above `z`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,16 @@ class SwitchStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class PortStatus:
+    """A port as its switch reported it, and what the fabric or a node has it for."""
+
+    name: str
+    number: int
+    up: bool
+    used_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class MemberStatus:
     """An interface in a network."""
 
@@ -88,7 +103,11 @@ class MemberStatus:
 
 @dataclass(frozen=True, slots=True)
 class NetworkStatus:
-    """A network as it is on the wire. `label` is None while it is in one segment, `tags` are by segment."""
+    """A network as it is on the wire. `label` is None while it is in one segment, `tags` are by segment.
+
+    `members` may be the first ones alone: then `members_next` says after which it goes on. `member_nodes` says how many
+    nodes it has.
+    """
 
     tenant: str
     name: str
@@ -99,6 +118,8 @@ class NetworkStatus:
     tags: dict[str, int]
     segments: list[str]
     members: list[MemberStatus]
+    members_next: str | None
+    member_nodes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +157,10 @@ def pending(system: System, revision: int | None = None) -> list[Pending]:
 # --- one switch -----------------------------------------------------------------------------------------------------
 
 
-def switch_statuses(system: System) -> list[SwitchStatus]:
-    """How each switch stands, by name."""
+def switch_statuses(system: System, names: Iterable[str] | None = None) -> list[SwitchStatus]:
+    """How each switch stands, by name, or each of those named."""
     common = _Common(system)
-    return [_switch_status(common, name) for name in sorted(system.switches)]
+    return [_switch_status(common, name) for name in (sorted(system.switches) if names is None else names)]
 
 
 def switch_status(system: System, name: str) -> SwitchStatus:
@@ -235,12 +256,12 @@ def _port_troubles(common: _Common, name: str) -> Iterator[PortTrouble]:
     if ports is None:
         return
     wires = system.fabric.wires_of[name]
-    needed = {place.port: f"the {kind.value} link to {far}" for place, (kind, far) in wires.items()}
+    needed = {place.port: _wire(kind, far) for place, (kind, far) in wires.items()}
     doubtful = {*common.missing.get(name, ()), *(port for port, state in ports.items() if not state.up)}
     for port in doubtful - needed.keys():
         member = system.model.at(Place(name, port))
         if member is not None and member.node.running:
-            needed[port] = f"node {member.node.ref}, interface {member.interface.name}"
+            needed[port] = _who(member)
     for port, needed_by in sorted(needed.items()):
         if port not in ports:
             yield PortTrouble(port, "missing", needed_by)
@@ -248,22 +269,35 @@ def _port_troubles(common: _Common, name: str) -> Iterator[PortTrouble]:
             yield PortTrouble(port, "down", needed_by)
 
 
+def port_statuses(system: System, name: str, after: str = "", most: int | None = None) -> list[PortStatus]:
+    """The ports that a switch has reported, by name: those after a name, `most` of them at most. Raises NotFound."""
+    require_switch(system, name)
+    ports = system.ports.get(name, {})
+    wires = {place.port: wire for place, wire in system.fabric.wires_of[name].items()}
+    found = []
+    for port in sorted(port for port in ports if port > after)[:most]:
+        member = system.model.at(Place(name, port))
+        used_by = _wire(*wires[port]) if port in wires else _who(member) if member is not None else None
+        found.append(PortStatus(port, ports[port].number, ports[port].up, used_by))
+    return found
+
+
+def _wire(kind: LinkKind, far: Place) -> str:
+    return f"the {kind.value} link to {far}"
+
+
+def _who(member: Member) -> str:
+    return f"node {member.node.ref}, interface {member.interface.name}"
+
+
 # --- networks, links, identifiers -----------------------------------------------------------------------------------
 
 
-def network_status(system: System, network: Network) -> NetworkStatus:
-    """A network as it is on the wire."""
+def network_status(system: System, network: Network, most: int | None = None) -> NetworkStatus:
+    """A network as it is on the wire, with all its members or with `most` of them at most."""
+    members, following = member_statuses(system, network, None, most)
     reach = system.extent(network)
     grants = ((segment, system.model.grant(segment, network.number)) for segment in sorted(system.fabric.segments))
-    members = [
-        MemberStatus(
-            member.node.ref,
-            member.interface.name,
-            str(member.interface.place) if member.interface.place else None,
-            member.node.running,
-        )
-        for member in system.model.members(network.ref)
-    ]
     return NetworkStatus(
         tenant=network.tenant,
         name=network.name,
@@ -274,7 +308,34 @@ def network_status(system: System, network: Network) -> NetworkStatus:
         tags={segment: grant.tag for segment, grant in grants if grant is not None},
         segments=sorted(reach.switches),
         members=members,
+        members_next=following,
+        member_nodes=len(system.model.member_nodes(network.ref)),
     )
+
+
+def member_statuses(
+    system: System, network: Network, after: str | None, most: int | None = None
+) -> tuple[list[MemberStatus], str | None]:
+    """The members of a network by node and interface, and after which it goes on, `node:interface`, or None.
+
+    Those after such a one (of which the interface may be left out), and `most` of them at most.
+    """
+    node, _, interface = (after or "").partition(":")
+    start = (f"node/{network.tenant}/{node}", interface or _LAST) if node else ("", "")
+    found = system.model.members(network.ref, start, None if most is None else most + 1)
+    members = [
+        MemberStatus(
+            member.node.ref,
+            member.interface.name,
+            str(member.interface.place) if member.interface.place else None,
+            member.node.running,
+        )
+        for member in found[:most]
+    ]
+    if most is None or len(found) <= most:
+        return members, None
+    last = found[most - 1]
+    return members, f"{last.node.name}:{last.interface.name}"
 
 
 def link_statuses(system: System) -> list[LinkStatus]:

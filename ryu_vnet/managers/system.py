@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from math import inf, nextafter
 from typing import Any
 
 from ..compiler.presence import Extent
@@ -274,7 +275,9 @@ class System:
         self._notify()
 
     def _on_drift(self, drift: Drift) -> None:
-        self.drifts.append((self._clock(), drift))
+        # No two have the same time: a list of them goes on after one by its time.
+        last = self.drifts[-1][0] if self.drifts else -inf
+        self.drifts.append((max(self._clock(), nextafter(last, inf)), drift))
 
     def _take_in_soon(self) -> None:
         if not self._taking_in:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from heapq import nsmallest
+from typing import TypeAlias
 
 from ..compiler.pipeline import STAGE_BY_TABLE
+from ..compiler.rows import Group
 from ..compiler.text import Style, actions_text, match_text
-from ..errors import NotFound
-from ..openflow.rows import encode_row
+from ..errors import Invalid, NotFound, Problem
+from ..openflow.rows import decode_group, decode_row
 from .communication import CommunicationManager, State
 from .difference import Key
 from .explain import Meanings, Names
+from .programme import origin_of_group
 from .system import System
 
 
@@ -88,17 +93,29 @@ def to_send(manager: CommunicationManager) -> int:
     return len(manager.off) if _is_read(manager) else len(manager.wanted)
 
 
+def names_of(system: System) -> Names:
+    """Names for the numbers in rows. Takes a look at every interface there is, so it is made once for many rows."""
+    return Names(system.model, system.fabric)
+
+
 def row_statuses(system: System, name: str, *, counted: bool = False) -> list[RowStatus]:
     """The rows that a switch is to hold, by table, priority and match, with what has become of each.
 
     `counted`: with the counters of the last `System.look`. Raises NotFound.
     """
-    manager, table = require_switch(system, name), system.tables[name]
-    names = Names(system.model, system.fabric)
-    meanings = Meanings(names, name, system.ports.get(name, {}), table.groups)
+    rows = require_switch(system, name).wanted.rows
+    return rows_said(system, names_of(system), name, sorted(rows, key=place_of), counted=counted)
+
+
+def rows_said(
+    system: System, names: Names, name: str, keys: Iterable[bytes], *, counted: bool = False
+) -> list[RowStatus]:
+    """The same of the rows that have these keys, in their order. Raises NotFound."""
+    manager = require_switch(system, name)
+    meanings = Meanings(names, name, system.ports.get(name, {}), _Groups(manager))
     found = []
-    for row in sorted(table.rows.values(), key=lambda row: (row.table, -row.priority, match_text(row.match))):
-        key, _ = encode_row(row)
+    for key in keys:
+        row, _ = decode_row(key, manager.wanted.rows[key])
         state, reason = _progress(manager, key)
         packets, octets = manager.counts.get(key, (None, None)) if counted else (None, None)
         stage = STAGE_BY_TABLE[row.table].name
@@ -110,15 +127,97 @@ def row_statuses(system: System, name: str, *, counted: bool = False) -> list[Ro
 
 def group_statuses(system: System, name: str) -> list[GroupStatus]:
     """The fan-outs that a switch is to hold, by number. Raises NotFound."""
-    manager, table = require_switch(system, name), system.tables[name]
-    names = Names(system.model, system.fabric)
-    meanings = Meanings(names, name, system.ports.get(name, {}), table.groups)
+    return groups_said(system, names_of(system), name, sorted(require_switch(system, name).wanted.groups))
+
+
+def groups_said(system: System, names: Names, name: str, numbers: Iterable[int]) -> list[GroupStatus]:
+    """The fan-outs that have these numbers, in their order. Raises NotFound."""
+    manager = require_switch(system, name)
+    groups = _Groups(manager)
+    meanings = Meanings(names, name, system.ports.get(name, {}), groups)
     found = []
-    for number, group in sorted(table.groups.items()):
+    for number in numbers:
         state, reason = _progress(manager, number)
+        group = groups[number]
         origin = names.origin(group.origin)
         found.append(GroupStatus(number, len(group.buckets), meanings.group(group), origin, state, reason))
     return found
+
+
+class _Groups(Mapping[int, Group]):
+    """The groups of a switch as values, of which those are decoded that somebody looks at."""
+
+    def __init__(self, manager: CommunicationManager) -> None:
+        self._manager = manager
+
+    def __getitem__(self, number: int) -> Group:
+        value = self._manager.wanted.groups[number]
+        return decode_group(number, value, origin_of_group(number, self._manager.number))
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._manager.wanted.groups)
+
+    def __len__(self) -> int:
+        return len(self._manager.wanted.groups)
+
+
+# --- in pages -------------------------------------------------------------------------------------------------------
+
+RowPlace: TypeAlias = tuple[int, int, bytes]
+"""Where a row stands among the rows of its switch: table, priority (the highest first), match as on the wire."""
+_KEY_LENGTH = 4
+"""Bytes of a key before its match."""
+_END = 256
+"""A table that comes after all others."""
+
+
+def place_of(key: bytes) -> RowPlace:
+    """The place of the row that has a key."""
+    return key[0], -int.from_bytes(key[2:4], "big"), key[4:]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some of what a switch is to hold, one after the other: keys of rows, then numbers of groups. `next` says where
+    it goes on, or is None at the end. There are `total` rows and groups."""
+
+    rows: list[bytes]
+    groups: list[int]
+    next: str | None
+    total: int
+
+
+def piece(system: System, name: str, after: str | None, most: int) -> Piece:
+    """The first rows and groups that come after what `Piece.next` says, and `most` of them at most.
+
+    Costs a look at the key of each row, 1 us, and no more. Raises NotFound, and Invalid for what no piece says.
+    """
+    wanted = require_switch(system, name).wanted
+    row, group = _read(after)
+    keys = (key for key in wanted.rows if place_of(key) > row) if row < (_END,) else ()
+    rows = nsmallest(most + 1, keys, key=place_of)
+    groups = nsmallest(most + 1 - len(rows), (number for number in wanted.groups if number > group))
+    if len(rows) + len(groups) <= most:
+        return Piece(rows, groups, None, len(wanted))
+    if len(rows) > most or not groups[:-1]:
+        rows, groups = rows[:most], []
+        return Piece(rows, groups, f"row-{rows[-1].hex()}", len(wanted))
+    return Piece(rows, groups[:-1], f"group-{groups[-2]:x}", len(wanted))
+
+
+def _read(after: str | None) -> tuple[RowPlace | tuple[int], int]:
+    """After which row and which group a piece begins."""
+    if after is None:
+        return (-1,), -1
+    kind, _, text = after.partition("-")
+    try:
+        if kind == "row" and len(key := bytes.fromhex(text)) >= _KEY_LENGTH:
+            return place_of(key), -1
+        if kind == "group":
+            return (_END,), int(text, 16)
+    except ValueError:
+        pass
+    raise Invalid(Problem("after", f"no list goes on after {after!r}", "what `next` of the answer before says"))
 
 
 def _progress(manager: CommunicationManager, key: Key) -> tuple[Progress, str | None]:

@@ -6,9 +6,10 @@ the changes, `Model.keep` takes them over; a refused draft is simply dropped.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from heapq import nsmallest
 from typing import TypeAlias, TypeVar
 
 from .names import format_mac, is_chosen_mac
@@ -64,6 +65,9 @@ class _Values:
         self.values: dict[str, Value] = {}
         self.folders: dict[str, dict[str, set[str]]] = {}
         """Keys by kind, then by what stands up to the last slash."""
+        self.ordered: dict[str, list[str]] = {}
+        """The keys of each folder of which a part was asked for, sorted: 100,000 take 30 ms once, and then 20 us at a
+        change. To find the next hundred of a set without an order would take 20 ms each time."""
         self.claimants: dict[Claim, set[str]] = {}
         self.members: dict[str, set[str]] = {}
         self.shared: dict[Shared, set[str]] = {}
@@ -94,6 +98,27 @@ class _Values:
             folder = key.rpartition("/")[0]
             folders = self.folders.setdefault(key.partition("/")[0], {})
             _change(folders, folder, key, add=value is not None)
+            ordered = self.ordered.get(folder)
+            if ordered is not None:
+                self._order(folder, ordered, key, add=value is not None)
+
+    def _order(self, folder: str, ordered: list[str], key: str, *, add: bool) -> None:
+        if add:
+            insort(ordered, key)
+        elif len(ordered) > 1:
+            del ordered[bisect_left(ordered, key)]
+        else:
+            del self.ordered[folder]
+
+    def following(self, folder: str, after: str, most: int) -> list[str]:
+        ordered = self.ordered.get(folder)
+        if ordered is None:
+            keys = self.folders.get(folder.partition("/")[0], {}).get(folder, set())
+            if not keys:
+                return []
+            ordered = self.ordered[folder] = sorted(keys)
+        first = bisect_right(ordered, after)
+        return ordered[first : first + most]
 
     def _index(self, value: Value, key: str, *, add: bool) -> None:
         match value:
@@ -202,6 +227,15 @@ class Model:
         """All keys that start so, sorted. `prefix` is nothing, or ends with a slash."""
         return sorted(self._keys(prefix))
 
+    def following(self, folder: str, after: str, most: int) -> list[str]:
+        """The first keys of a folder (`tenant`, `node/red`) that come after a key, which need not be there: sorted, and
+        `most` of them at most. Costs what it gives, and not what there is."""
+        return self._all.following(folder, after, most)
+
+    def count(self, folder: str) -> int:
+        """How many keys a folder has."""
+        return len(self._all.folders.get(folder.partition("/")[0], {}).get(folder, ()))
+
     def _keys(self, prefix: str) -> Iterator[str]:
         kind, _, rest = prefix.partition("/")
         kinds = [self._all.folders.get(kind, {})] if prefix else self._all.folders.values()
@@ -309,16 +343,20 @@ class Model:
         """The counters; all at their start in an empty model."""
         return self._typed("counters", Counters) or Counters()
 
-    def members(self, network: str) -> list[Member]:
-        """The interfaces in a network, running or not, by node and name."""
-        nodes = (self._typed(key, Node) for key in sorted(self.member_nodes(network)))
-        return [
+    def members(self, network: str, after: tuple[str, str] = ("", ""), most: int | None = None) -> list[Member]:
+        """The interfaces in a network, running or not, by node and name: those that come after the key of a node and
+        the name of an interface, and `most` of them at most."""
+        keys = (key for key in self.member_nodes(network) if key >= after[0])
+        # Of each node at least one; those of the node at which it goes on may all have been told.
+        nodes = ((key, self._typed(key, Node)) for key in (sorted(keys) if most is None else nsmallest(most + 1, keys)))
+        found = [
             Member(node, interface)
-            for node in nodes
+            for key, node in nodes
             if node is not None
             for interface in node.interfaces
-            if network in node.networks_of(interface)
+            if network in node.networks_of(interface) and (key != after[0] or interface.name > after[1])
         ]
+        return found[:most]
 
     def at(self, place: Place) -> Member | None:
         """The interface on a switch port."""
@@ -363,6 +401,12 @@ class Draft(Model):
     def _keys(self, prefix: str) -> Iterator[str]:
         yield from (key for key in self._base._keys(prefix) if key not in self.changes)
         yield from (key for key, value in self.changes.items() if value and key.startswith(prefix))
+
+    def following(self, folder: str, after: str, most: int) -> list[str]:
+        return [key for key in self.keys(f"{folder}/") if key > after][:most]
+
+    def count(self, folder: str) -> int:
+        return len(self.keys(f"{folder}/"))
 
     def is_used(self, space: str, identifier: int) -> bool:
         return super().is_used(space, identifier) or self._base.is_used(space, identifier)

@@ -77,7 +77,13 @@ def test_a_tenant_from_birth_to_death(system: System, web: FlaskClient) -> None:
         "chosen_macs": [],
     }
     assert web.get(f"{base}/networks/W").json["members"][0]["node"] == "grey/vm9"
-    assert web.get(base).json == {"name": "grey", "networks": ["W"], "nodes": ["vm9"]}
+    assert web.get(base).json == {
+        "name": "grey",
+        "network_count": 1,
+        "networks": ["W"],
+        "node_count": 1,
+        "nodes": ["vm9"],
+    }
     done("POST", f"{base}/nodes/vm9/stop")
     done("POST", f"{base}/nodes/vm9/start")
     done("DELETE", f"{base}/networks/W/members/vm9")

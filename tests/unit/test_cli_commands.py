@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +20,11 @@ from click.testing import CliRunner, Result
 from figure_system import FIGURE, empty_system, figure_system, served, web_service
 
 from ryu_vnet.cli import main
+from ryu_vnet.cli.session import SCREENFUL
 from ryu_vnet.client import Client
 from ryu_vnet.errors import Conflict, Invalid, NotFound, Unreachable
+from ryu_vnet.managers import requests
+from ryu_vnet.schema import Intent
 
 Run = Callable[..., Result]
 
@@ -105,6 +112,70 @@ def test_flows_can_be_narrowed(vnet: Run) -> None:
     assert {row["origin"] for row in narrowed["rows"]} == {"network blue/Z"}
     counted = vnet("flows", "edgeA", "--counters")
     assert counted.exit_code == 0 and "did not send its counters: it is not connected" in counted.stderr
+
+
+def test_lists_in_part(vnet: Run) -> None:
+    def listed(*arguments: str) -> list[str]:
+        result = vnet(*arguments, "--json")
+        assert result.exit_code == 0 and result.stderr == ""
+        return [f"{part.get('tenant', '')}/{part['name']}".lstrip("/") for part in json.loads(result.stdout)]
+
+    for kind in ("tenant", "network", "node"):
+        whole = listed(kind, "list")
+        assert len(whole) >= 3 and listed(kind, "list", "--limit", "0") == whole
+        for place, name in enumerate(whole):
+            assert listed(kind, "list", "--after", name) == whole[place + 1 :]
+            assert listed(kind, "list", "--after", name, "--limit", "1") == whole[place + 1 : place + 2]
+    assert listed("node", "list", "--after", "blue") == [ref for ref in listed("node", "list") if ref > "blue/~"]
+    blue = listed("node", "list", "blue")
+    assert listed("node", "list", "blue", "--after", blue[0].partition("/")[2]) == blue[1:]
+    assert listed("node", "list", "blue", "--after", blue[0]) == blue[1:]
+    some = vnet("node", "list", "blue", "--limit", "2")
+    assert blue[1] in some.stdout and blue[2] not in some.stdout
+    assert some.stderr == f"These are 2, and there are more: go on with --after {blue[1]}, or --limit 0 for all.\n"
+    all_of_them = vnet("node", "list", "blue", "--limit", str(len(blue)))
+    assert blue[-1] in all_of_them.stdout and all_of_them.stderr == ""
+    assert vnet("node", "list", "grey").exit_code == 1 and vnet("node", "list", "--limit", "-1").exit_code == 2
+
+
+def test_flows_in_part(vnet: Run) -> None:
+    def flows(*arguments: str) -> Any:
+        return json.loads(vnet("flows", "edgeA", "--json", *arguments).stdout)
+
+    whole = flows()
+    assert flows("--limit", "7") == {**whole, "rows": whole["rows"][:7], "groups": []}
+    count = len(whole["rows"])
+    assert flows("--limit", str(count + 1)) == {**whole, "groups": whole["groups"][:1]}
+    some = vnet("flows", "edgeA", "--limit", "7")
+    assert some.stderr == "These are 7, and there are more: narrow them with --table or --origin, or --limit 0.\n"
+    assert vnet("flows", "edgeA", "--table", "PORT", "--limit", "100").stderr == ""
+
+
+def test_a_terminal_is_given_a_screenful(tmp_path: Path) -> None:
+    names = [f"t{number:03}" for number in range(SCREENFUL + 5)]
+
+    def make() -> Any:
+        system = empty_system(tmp_path)
+        intent = Intent.model_validate({"tenants": {name: {} for name in names}})
+        system.request(lambda work: requests.apply(work, intent))
+        return web_service(system)
+
+    code = "from ryu_vnet.cli import main; main(['tenant', 'list'])"
+    with served(make) as url:
+        ours, theirs = pty.openpty()
+        environment = {**os.environ, "VNET_URL": url, "PYTHONPATH": str(FIGURE.parents[1]), "TERM": "dumb"}
+        piped = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+        shown = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=theirs, stderr=subprocess.PIPE)
+        os.close(theirs)
+        seen = b""
+        with suppress(OSError):  # EIO, at its end
+            while part := os.read(ours, 65536):
+                seen += part
+        os.close(ours)
+        said = shown.communicate()[1].decode()
+    assert re.findall(r"^ (t\d+)", piped.stdout, re.MULTILINE) == names
+    assert re.findall(r"^ (t\d+)", seen.decode(), re.MULTILINE) == names[:SCREENFUL]
+    assert said == f"These are {SCREENFUL}, and there are more: go on with --after t099, or --limit 0 for all.\n"
 
 
 def test_status_says_where_and_why(vnet: Run) -> None:

@@ -80,11 +80,19 @@ def check(model: Model, values: dict[str, Value], base: dict[str, Value]) -> Non
     nodes = [value for value in everything if isinstance(value, Node)]
     for prefix in ("", "node/", "node/t/", "network/u/", "grant/a/", "resting/tag:b/", "tenant/"):
         assert model.keys(prefix) == sorted(key for key in values if key.startswith(prefix))
+    for folder in ("node/t", "network/u", "tenant"):
+        keys = sorted(key for key in values if key.startswith(f"{folder}/"))
+        assert model.following(folder, "", 1000) == keys and model.count(folder) == len(keys)
+        assert model.following(folder, f"{folder}/vm1", 2) == [key for key in keys if key > f"{folder}/vm1"][:2]
     assert {key: model.get(key) for key in {*values, *base}} == {key: values.get(key) for key in {*values, *base}}
     for network in ("t/net0", "t/net1", "u/net0", "u/net9"):
         inside = {key_of(node) for node in nodes for i in node.interfaces if network in node.networks_of(i)}
         assert model.member_nodes(network) == inside
-        assert {key_of(member.node) for member in model.members(network)} == inside
+        members = model.members(network)
+        assert {key_of(member.node) for member in members} == inside
+        for place, member in enumerate(members):
+            after = key_of(member.node), member.interface.name
+            assert model.members(network, after, 2) == members[place + 1 : place + 3]
         ending = {v for v in everything if isinstance(v, Combination) and v.last == network}
         assert {*model.combinations_ending(network)} == ending
         shared = {s for s in sharers(nodes) if network in s}
