@@ -117,7 +117,17 @@ class NodeSpec(_Shape):
     """A virtual machine or a physical system."""
 
     running: bool = False
+    prepared: bool = Field(
+        False, description="Set everything up but its own switch, so that starting it touches that one alone"
+    )
     interfaces: dict[str, InterfaceSpec] = Field(default_factory=dict)
+    unit: str | None = Field(None, description="Organisational unit, for policies", examples=["sales"])
+    function: str | None = Field(None, description="What it is there for, for policies", examples=["web"])
+    labels: dict[str, str] = Field(default_factory=dict, description="For policies", examples=[{"tier": "front"}])
+    size: int = Field(1, ge=0, description="How much of a host's capacity it takes")
+    apart: list[str] = Field(
+        default_factory=list, description="Groups no two nodes of which are put on one host", examples=[["db"]]
+    )
 
 
 class TenantSpec(_Shape):

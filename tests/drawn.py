@@ -128,7 +128,9 @@ def intents(draw: st.DrawFn, *, several: bool = False) -> Intent:
                 networks=draw(_some(sorted(networks), several)),
             )
             nodes[f"vm{index}"] = NodeSpec(
-                running=draw(st.sampled_from([True, True, True, False])), interfaces={"eth0": interface}
+                running=draw(st.sampled_from([True, True, True, False])),
+                prepared=several and draw(st.booleans()),
+                interfaces={"eth0": interface},
             )
         tenants[tenant] = TenantSpec(networks=networks, nodes=nodes)
     return Intent(fabric=fabric, tenants=tenants)

@@ -16,7 +16,7 @@ from ..managers.status import (
     SwitchStatus,
 )
 from ..managers.tables import GroupStatus, RowStatus
-from ..schema import FabricSpec, InterfaceSpec
+from ..schema import FabricSpec, NodeSpec
 
 
 class Change(BaseModel):
@@ -98,14 +98,16 @@ class Networks(Page):
     networks: list[NetworkStatus]
 
 
-class NodeAnswer(BaseModel):
-    """A node. `running` and `interfaces` are what a PUT takes."""
+class NodeAnswer(NodeSpec):
+    """A node: what a PUT takes, and what has become of it."""
 
     tenant: str
     name: str
-    running: bool
-    interfaces: dict[str, InterfaceSpec]
+    failed: bool = Field(description="Whether it does not run, and was not asked to stop")
     chosen_macs: list[str] = Field(description="The interfaces whose MAC address was chosen by the controller")
+    policy_networks: dict[str, list[str]] = Field(
+        description="By interface: the networks that it is in because of policies, beside those that it was asked to be"
+    )
 
 
 class NodeChange(Change):

@@ -207,8 +207,16 @@ def _node_answer(node: Node) -> NodeAnswer:
         tenant=node.tenant,
         name=node.name,
         running=node.running,
+        prepared=node.prepared,
+        failed=node.failed,
         interfaces={interface.name: _interface_spec(interface) for interface in node.interfaces},
+        unit=node.unit,
+        function=node.function,
+        labels=dict(node.labels),
+        size=node.size,
+        apart=[*node.apart],
         chosen_macs=[interface.name for interface in node.interfaces if interface.chosen],
+        policy_networks={one.name: [*one.by_policy] for one in node.interfaces if one.by_policy},
     )
 
 
@@ -217,5 +225,5 @@ def _interface_spec(interface: Interface) -> InterfaceSpec:
         mac=format_mac(interface.known_mac) if interface.known_mac is not None else None,
         ips=[format_prefix(prefix) for prefix in interface.ips],
         at=str(interface.place) if interface.place else None,
-        networks=[*interface.networks],
+        networks=[*interface.asked],
     )

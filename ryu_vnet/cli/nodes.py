@@ -235,8 +235,34 @@ def _interface_options(function: Any) -> Any:
     return function
 
 
+def _attribute_options(function: Any) -> Any:
+    options = (
+        click.option("--unit", help="The organisational unit that it belongs to, for policies."),
+        click.option("--function", help="What it is there for, for policies: web, database."),
+        click.option("--label", "labels", multiple=True, metavar="KEY=TEXT", help="For policies; may be repeated."),
+        click.option("--size", type=click.IntRange(min=0), help="How much of its host it takes; 1 if not given."),
+        click.option("--apart", multiple=True, metavar="GROUP", help="No other node of this group on its host."),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+ATTRIBUTES = ("unit", "function", "labels", "size", "apart")
+SPEC = ("running", "prepared", "interfaces", *ATTRIBUTES)
+"""What of a node's answer a PUT takes."""
 USUAL = "eth0"
 """What an interface is called where no name is given."""
+
+
+def _taken(parts: dict[str, Any]) -> dict[str, Any]:
+    """Those of the attributes of a node that were given; they are taken out of the options."""
+    found = {name: parts.pop(name) for name in ATTRIBUTES}
+    labels = [text.partition("=") for text in found["labels"]]
+    if not all(key and equals and text for key, equals, text in labels):
+        raise click.BadParameter("write it as KEY=TEXT: tier=front", param_hint="--label")
+    found |= {"labels": {key: text for key, _, text in labels}, "apart": sorted({*found["apart"]})}
+    return {name: value for name, value in found.items() if value not in (None, {}, [])}
 
 
 def _given(mac: str | None, ips: tuple[str, ...], at: str | None, networks: tuple[str, ...]) -> dict[str, Any]:
@@ -254,12 +280,14 @@ def _given(mac: str | None, ips: tuple[str, ...], at: str | None, networks: tupl
 )
 @click.argument("node", shell_complete=complete.IN_TENANT)
 @_interface_options
+@_attribute_options
 @click.option("--running", is_flag=True, help="It runs from now on.")
 @pass_session
 def node_create(session: Session, /, node: str, interface: str | None, running: bool, **parts: Any) -> None:
     """Make a node, with one interface or none; `vnet node set` adds others."""
     from ..errors import Conflict
 
+    attributes = _taken(parts)
     given = _given(**parts)
     try:
         known = session.client.node(node)
@@ -271,8 +299,9 @@ def node_create(session: Session, /, node: str, interface: str | None, running: 
         # A MAC address that is left out is whichever it has.
         mac = known["interfaces"].get(name, {}).get("mac") if known else None
         interfaces[name] = {"mac": mac, "ips": [], "at": None, "networks": [], **given}
-    spec = {"running": running, "interfaces": interfaces}
-    if known and {"running": known["running"], "interfaces": known["interfaces"]} != spec:
+    usual: dict[str, Any] = {"prepared": False, "unit": None, "function": None, "labels": {}, "size": 1, "apart": []}
+    spec = {**usual, "running": running, "interfaces": interfaces, **attributes}
+    if known and {name: known[name] for name in SPEC} != spec:
         raise Conflict(f"node {node} exists and is different: change it by `vnet node set`, or delete it first")
     addresses.change(session, lambda wait: session.client.put_node(node, spec, wait=wait), f"node {node} is there")
 
@@ -283,17 +312,20 @@ def node_create(session: Session, /, node: str, interface: str | None, running: 
         "vnet node set red/vm1 --ip 10.0.0.11 --ip fd00::11",
         "vnet node set red/vm1 --interface eth1 --at host1:vnet9",
         "vnet node set red/vm1 --interface eth1 --remove",
+        "vnet node set red/vm1 --unit sales --label tier=front",
     ),
 )
 @click.argument("node", shell_complete=complete.NODE)
 @_interface_options
+@_attribute_options
 @click.option("--no-ip", is_flag=True, help="Its IP addresses are not known, and are not checked any more.")
 @click.option("--remove", is_flag=True, help="Take the interface away.")
 @pass_session
 def node_set(session: Session, /, node: str, interface: str | None, no_ip: bool, remove: bool, **parts: Any) -> None:
-    """Change an interface of a node, add one, or take one away. What is not given stays."""
+    """Change what a node is, change an interface of it, add one, or take one away. What is not given stays."""
+    attributes = _taken(parts)
     given, name = _given(**parts), interface or USUAL
-    if not (given or interface or no_ip or remove):
+    if not (given or interface or no_ip or remove or attributes):
         raise click.UsageError("nothing is to be set: say what, or name an interface to add")
     known = session.client.node(node)
     interfaces = known["interfaces"]
@@ -301,9 +333,9 @@ def node_set(session: Session, /, node: str, interface: str | None, no_ip: bool,
         raise click.UsageError(f"node {node} has no interface {name}; it has {', '.join(sorted(interfaces)) or 'none'}")
     if remove:
         del interfaces[name]
-    else:
+    elif given or interface or no_ip:
         interfaces[name] = {**interfaces.get(name, {}), **given, **({"ips": []} if no_ip else {})}
-    spec = {"running": known["running"], "interfaces": interfaces}
+    spec = {**{name: known[name] for name in SPEC}, "interfaces": interfaces, **attributes}
     addresses.change(session, lambda wait: session.client.put_node(node, spec, wait=wait), f"node {node} is changed")
 
 

@@ -111,7 +111,7 @@ class Facts:
         member = self._members.get(unit.number)
         place = member.interface.place if member is not None else None
         port = self.topology.port_number(place) if place is not None else None
-        if member is None or place is None or port is None:
+        if member is None or place is None or port is None or not member.node.running:
             return None
         networks = self.networks_of(member)
         tagged = any(network.tagged for network in networks)

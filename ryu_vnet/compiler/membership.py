@@ -58,12 +58,14 @@ class Membership(Facts):
 
     def _node(self, old: Value | None, new: Value | None, fabric: Fabric, turn: Round) -> None:
         """Let the interfaces of a node leave that are another now, and those come that are to come instead."""
-        were = {member.interface.number: member for member in _running(old)}
-        for now in _running(new):
+        were = {member.interface.number: member for member in _present(old)}
+        for now in _present(new):
             number = now.interface.number
             was = were.get(number)
             if was is not None and was.interface == now.interface:
                 del were[number]
+                if was.node.running != now.node.running:
+                    turn.stale.add(Unit(Kind.LOCAL, "", "", number))
                 (self._members if number in self._members else turn.coming)[number] = now
             else:
                 turn.coming[number] = now
@@ -269,9 +271,9 @@ class Membership(Facts):
             yield from self._roles[number].speaks
 
 
-def _running(value: Value | None) -> list[Member]:
-    """The interfaces of a node that runs."""
-    if not isinstance(value, Node) or not value.running:
+def _present(value: Value | None) -> list[Member]:
+    """The interfaces of a node that runs or is prepared."""
+    if not isinstance(value, Node) or not value.present:
         return []
     return [Member(value, interface) for interface in value.interfaces]
 

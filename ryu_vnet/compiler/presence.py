@@ -16,9 +16,9 @@ from .crowd import Crowd
 
 
 def home_of(member: Member, fabric: Fabric) -> Switch | None:
-    """The switch that a member runs on; None while it does not run, or where a member cannot be."""
+    """The switch that a member runs on, or is prepared on; None where neither holds, or where a member cannot be."""
     place = member.interface.place
-    switch = fabric.switches.get(place.switch) if place is not None and member.node.running else None
+    switch = fabric.switches.get(place.switch) if place is not None and member.node.present else None
     return switch if switch is not None and switch.segment is not None else None
 
 

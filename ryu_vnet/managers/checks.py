@@ -67,8 +67,9 @@ def draft_problems(draft: Draft, fabric: Fabric, nodes: list[Node]) -> Iterator[
             where = f"tenants.{node.tenant}.nodes.{node.name}.interfaces.{interface.name}.at"
             if interface.place is not None:
                 yield from _place_problems(fabric, wires, interface.place, where)
-            elif node.running:
-                yield Problem(where, "a running node needs a place for each interface", "switch:port, as host1:vnet0")
+            elif node.present:
+                what = "running" if node.running else "prepared"
+                yield Problem(where, f"a {what} node needs a place for each interface", "switch:port, as host1:vnet0")
         yield from _claim_problems(draft, node)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from ..errors import Conflict, Invalid, NotFound, Problem
 from ..fabric.declared import Fabric, Link, LinkKind, Switch, problems
-from ..model.names import check_name, check_port, parse_mac, parse_prefix
+from ..model.names import check_attribute, check_name, check_port, parse_mac, parse_prefix
 from ..model.state import Draft
 from ..model.traffic import Ports, Term, format_term, parse_ethertype, parse_ports, parse_protocol
 from ..model.values import Interface, Network, Node, Place, Tenant
@@ -197,7 +197,30 @@ def put_node(work: Work, tenant: str, name: str, spec: NodeSpec) -> None:
             found.extend(error.problems)
     if found:
         raise Invalid(found)
-    work.draft.put(Node(tenant, name, spec.running, tuple(interfaces)))
+    work.draft.put(
+        Node(
+            tenant,
+            name,
+            spec.running,
+            tuple(interfaces),
+            prepared=spec.prepared,
+            unit=_attribute(spec.unit, f"{where}.unit"),
+            function=_attribute(spec.function, f"{where}.function"),
+            labels=_labels(spec.labels, f"{where}.labels"),
+            size=spec.size,
+            apart=tuple(sorted({check_name(group, f"{where}.apart") for group in spec.apart})),
+        )
+    )
+
+
+def _attribute(text: str | None, where: str) -> str | None:
+    return check_attribute(text, where) if text is not None else None
+
+
+def _labels(labels: Mapping[str, str], where: str) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (check_name(key, where), check_attribute(text, f"{where}.{key}")) for key, text in sorted(labels.items())
+    )
 
 
 def _interface(work: Work, tenant: str, name: str, spec: InterfaceSpec, old: Interface | None, where: str) -> Interface:
@@ -262,12 +285,12 @@ def start(work: Work, tenant: str, node: str, at: Mapping[str, str]) -> None:
     if missing:
         hint = f"say where it runs: at: {{{missing[0]}: switch:port}}"
         raise Invalid(Problem("at", f"node {known.ref} has no place for {', '.join(missing)}", hint))
-    work.draft.put(replace(known, running=True))
+    work.draft.put(replace(known, running=True, failed=False))
 
 
 def stop(work: Work, tenant: str, node: str) -> None:
     """Let a node run no more; its place and memberships stay."""
-    work.draft.put(replace(require_node(work, tenant, node), running=False))
+    work.draft.put(replace(require_node(work, tenant, node), running=False, failed=False))
 
 
 def apply(work: Work, intent: Intent) -> None:

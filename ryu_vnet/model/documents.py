@@ -15,16 +15,29 @@ from .values import Combination, Counters, Interface, Network, Node, Place, Rest
 
 Json = dict[str, Any]
 
+_USUAL: Json = {
+    "prepared": False,
+    "failed": False,
+    "unit": None,
+    "function": None,
+    "labels": (),
+    "size": 1,
+    "apart": (),
+}
+"""What most nodes have, and is not written down for them."""
+
 
 def to_document(value: Value) -> Json:
     """A value as a JSON object."""
     if isinstance(value, Node):
-        return {
+        document: Json = {
             "tenant": value.tenant,
             "name": value.name,
             "running": value.running,
             "interfaces": [_interface_document(interface) for interface in value.interfaces],
         }
+        others = ((name, getattr(value, name), usual) for name, usual in _USUAL.items())
+        return document | {name: own for name, own, usual in others if own != usual}
     return asdict(value)
 
 
@@ -38,6 +51,7 @@ def _interface_document(interface: Interface) -> Json:
         "ips": [format_prefix(prefix) for prefix in interface.ips],
         "place": [place.switch, place.port] if place else None,
         "networks": interface.networks,
+        "by_policy": interface.by_policy,
     }
 
 
@@ -55,7 +69,12 @@ def from_document(key: str, document: Json) -> Value:
                 return Combination(**{**document, "networks": tuple(document["networks"])})
             case "node":
                 interfaces = tuple(_interface(part) for part in document["interfaces"])
-                return Node(document["tenant"], document["name"], document["running"], interfaces)
+                others = {name: document[name] for name in _USUAL if name in document}
+                if "labels" in others:
+                    others["labels"] = tuple((label, text) for label, text in others["labels"])
+                if "apart" in others:
+                    others["apart"] = tuple(others["apart"])
+                return Node(document["tenant"], document["name"], document["running"], interfaces, **others)
             case "grant":
                 return TagGrant(**document)
             case "resting":
@@ -81,6 +100,6 @@ def _interface(document: Json) -> Interface:
         tuple(map(parse_prefix, document["ips"])),
         Place(*document["place"]) if document["place"] else None,
         tuple(document["networks"]),
-        # What was stored before there was a choice was given.
-        document.get("chosen", False),
+        document["chosen"],
+        tuple(document["by_policy"]),
     )

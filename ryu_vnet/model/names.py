@@ -27,6 +27,13 @@ def check_name(text: str, where: str) -> str:
     return text
 
 
+def check_attribute(text: str, where: str) -> str:
+    """What a unit, a function or a label may be: printable text of 1 to 255 characters. Raises Invalid."""
+    if not 0 < len(text) <= 255 or not text.isprintable():
+        raise Invalid(Problem(where, f"{text[:40]!r} cannot stand here", "1 to 255 printable characters"))
+    return text
+
+
 def check_port(text: str, where: str) -> str:
     """The name of a switch port, which is that of a network device. Raises Invalid."""
     if not 0 < len(text) <= PORT_LENGTH or re.search(r"[\s/:]", text):

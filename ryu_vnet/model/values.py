@@ -99,7 +99,7 @@ class Interface:
     `number` is granted with it and never used again for another. `known_mac` is None only until it has a place for
     the first time, where the choice was left to us; `chosen` says that we made it. `ips` are what it may send from;
     none means that its IP addresses are not known and not checked (its MAC always is). `networks` are the names of
-    networks of the same tenant, sorted.
+    networks of the same tenant, sorted; `by_policy` those of them that it is in by policies alone.
 
     Raises ValueError where it has a place and no MAC: it could run, and its frames be told from nobody's.
     """
@@ -111,6 +111,7 @@ class Interface:
     place: Place | None = None
     networks: tuple[str, ...] = ()
     chosen: bool = False
+    by_policy: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.place is not None and self.known_mac is None:
@@ -123,15 +124,38 @@ class Interface:
             raise ValueError(f"interface {self.name} has no MAC address yet")
         return self.known_mac
 
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The networks that it was asked to be in, sorted."""
+        return tuple(name for name in self.networks if name not in self.by_policy) if self.by_policy else self.networks
+
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """What communicates: a virtual machine, or a physical system. Interfaces are sorted by name."""
+    """What communicates: a virtual machine, or a physical system. Interfaces are sorted by name.
+
+    `prepared`: everything is set up for it but at its own switch, where starting it is the last step. `failed`: it
+    does not run, and was not asked to stop. `unit`, `function` and `labels` (sorted pairs of key and value) are for
+    policies. `size` says how much of its host it takes, in the units of the hosts' capacity; no two nodes of a tenant
+    that are in the same group of `apart` (sorted) are put on one host.
+    """
 
     tenant: str
     name: str
     running: bool
     interfaces: tuple[Interface, ...]
+    prepared: bool = False
+    failed: bool = False
+    unit: str | None = None
+    function: str | None = None
+    labels: tuple[tuple[str, str], ...] = ()
+    size: int = 1
+    apart: tuple[str, ...] = ()
+
+    @property
+    def present(self) -> bool:
+        """Whether other switches than its own are set up for it."""
+        return self.running or self.prepared
 
     @property
     def ref(self) -> str:

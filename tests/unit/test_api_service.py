@@ -75,6 +75,14 @@ def test_a_tenant_from_birth_to_death(system: System, web: FlaskClient) -> None:
         "running": True,
         "interfaces": {"eth0": {"mac": "02:00:00:00:09:01", "ips": ["10.0.0.9"], "at": "host1:vm9", "networks": ["W"]}},
         "chosen_macs": [],
+        "policy_networks": {},
+        "prepared": False,
+        "failed": False,
+        "unit": None,
+        "function": None,
+        "labels": {},
+        "size": 1,
+        "apart": [],
     }
     assert web.get(f"{base}/networks/W").json["members"][0]["node"] == "grey/vm9"
     assert web.get(base).json == {
@@ -168,9 +176,10 @@ def test_trace(web: FlaskClient) -> None:
 
 INTERFACE = {"mac": "02:00:00:00:09:09", "at": "host1:vm9"}
 
+NODE_FIELDS = "apart, function, interfaces, labels, prepared, running, size, unit"
 REFUSED: list[tuple[str, str, Any, int, str, str]] = [
     # method, path, body, status, what the problem's place is, what its text must name
-    ("PUT", NODE, {"runing": True}, 422, "tenants.red.nodes.vm1.1.runing", "one of interfaces, running"),
+    ("PUT", NODE, {"runing": True}, 422, "tenants.red.nodes.vm1.1.runing", f"one of {NODE_FIELDS}"),
     ("PUT", "/v1/fabric", {"switches": {"s1": {}}}, 422, "fabric.switches.s1.dpid", "dpid is missing"),
     ("PUT", NODE, {"interfaces": {"eth0": {"mac": 7}}}, 422, f"{ETH0}.mac", "7 is not text"),
     ("PUT", NODE, {"interfaces": {"eth0": {"mac": "0:0"}}}, 422, f"{ETH0}.mac", "'0:0'"),

@@ -250,6 +250,14 @@ def test_a_node_from_birth_to_death(vnet: Run) -> None:
         "running": True,
         "interfaces": {"eth0": {"mac": "02:00:00:00:09:01", "ips": ["10.0.0.9"], "at": "host1:vm9", "networks": ["W"]}},
         "chosen_macs": [],
+        "policy_networks": {},
+        "prepared": False,
+        "failed": False,
+        "unit": None,
+        "function": None,
+        "labels": {},
+        "size": 1,
+        "apart": [],
     }
     done("restart", "grey/vm9", "--at", "eth0=host2:vm9", code=4)
     assert node()["running"] and node()["interfaces"]["eth0"]["at"] == "host2:vm9"
@@ -377,7 +385,8 @@ FILES = {
         "tenants:\n  red:\n    nodes:\n      vm1.1:\n        runing: true\n        interfaces:\n"
         "          eth0: {ips: 10.0.0.1}\n          eth1:\n            mac: 5\n",
         [
-            "5: tenants.red.nodes.vm1.1.runing: unknown field 'runing' (one of interfaces, running)",
+            "5: tenants.red.nodes.vm1.1.runing: unknown field 'runing' "
+            "(one of apart, function, interfaces, labels, prepared, running, size, unit)",
             '7: tenants.red.nodes.vm1.1.interfaces.eth0.ips: "10.0.0.1" is not possible',
             '9: tenants.red.nodes.vm1.1.interfaces.eth1.mac: 5 is not text to YAML (write it in quotes: "5")',
         ],

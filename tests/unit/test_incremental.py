@@ -120,7 +120,9 @@ class History:
     def node_spec(self, chance: random.Random, networks: list[str]) -> NodeSpec:
         names = ["eth0", "eth1", "eth2"][: chance.choice([1, 1, 1, 2, 3])]
         return NodeSpec(
-            running=chance.random() < 0.8, interfaces={name: self.interface(chance, networks) for name in names}
+            running=chance.random() < 0.8,
+            prepared=chance.random() < 0.3,
+            interfaces={name: self.interface(chance, networks) for name in names},
         )
 
     def one(self, chance: random.Random) -> tuple[str, str, str]:

@@ -49,7 +49,7 @@ def carried(system: System, source: Endpoint) -> dict[int, set[str | None]]:
         number: {
             system.fabric.switches[member.interface.place.switch].segment
             for member in system.model.members(ref)
-            if member.node.running and member.interface.place
+            if member.node.present and member.interface.place
         }
         for number, ref in found.items()
     }
@@ -81,6 +81,9 @@ def test_broadcast_reaches_all_members_once_and_nobody_else(intent: Intent) -> N
             assert all(delivery.frame == frame for delivery in trace.deliveries)
             check_wires(system, source, trace)
             useful = {step.switch for step in trace.deliveries} | {crossing.from_switch for crossing in trace.crossings}
+            useful |= {
+                i.place.switch for node in system.model.nodes() for i in node.interfaces if node.prepared and i.place
+            }
             assert {crossing.to_switch for crossing in trace.crossings} <= useful, trace.text()
 
 
