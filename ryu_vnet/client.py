@@ -184,6 +184,15 @@ class Client:
         """Let a node run; `at` has the switch port of each interface whose place is to be set or changed."""
         return self._change("POST", f"{_path(node, 'nodes')}/start", wait, {"at": dict(at or {})})
 
+    def move(self, node: str, to: Mapping[str, str] | None = None, *, now: bool = False, wait: float = 0) -> Answer:
+        """Prepare other switch ports for interfaces of a node that runs. At the first sign of it there, or with `now`,
+        everybody sends there."""
+        return self._change("POST", f"{_path(node, 'nodes')}/move", wait, {"to": dict(to or {}), "now": now})
+
+    def stay(self, node: str, *, wait: float = 0) -> Answer:
+        """Give up a move of a node before it has arrived."""
+        return self._change("DELETE", f"{_path(node, 'nodes')}/move", wait)
+
     def stop(self, node: str, *, wait: float = 0) -> Answer:
         """Let a node run no more."""
         return self._change("POST", f"{_path(node, 'nodes')}/stop", wait)

@@ -53,6 +53,7 @@ _OURS = {
     MessageType.BARRIER_REPLY,
     MessageType.BUNDLE_CONTROL,
     MessageType.EXPERIMENTER,
+    MessageType.PACKET_IN,
     MessageType.PORT_STATUS,
     MessageType.REQUEST_FORWARD,
 }

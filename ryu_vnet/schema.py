@@ -144,6 +144,13 @@ class Intent(_Shape):
     tenants: dict[str, TenantSpec] = Field(default_factory=dict)
 
 
+class MoveSpec(_Shape):
+    """Where a node that runs moves to: the switch port of each interface that does."""
+
+    to: dict[str, str] = Field(default_factory=dict, examples=[{"eth0": "host2:vnet0"}])
+    now: bool = Field(False, description="It is there already: everybody sends there from now on")
+
+
 class StartSpec(_Shape):
     """Where a node starts: the switch port of each interface, for those whose place is to be set or changed."""
 

@@ -105,6 +105,7 @@ class NodeAnswer(NodeSpec):
     name: str
     failed: bool = Field(description="Whether it does not run, and was not asked to stop")
     chosen_macs: list[str] = Field(description="The interfaces whose MAC address was chosen by the controller")
+    moving: dict[str, str] = Field(description="By interface: the switch port that it moves to, and is not at yet")
     policy_networks: dict[str, list[str]] = Field(
         description="By interface: the networks that it is in because of policies, beside those that it was asked to be"
     )

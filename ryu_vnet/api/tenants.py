@@ -10,13 +10,13 @@ from flask_openapi3.models.tag import Tag
 from flask_openapi3.openapi import OpenAPI
 from flask_openapi3.types import ResponseDict
 
-from ..managers import requests
+from ..managers import moves, requests
 from ..managers.requests import Work
 from ..managers.status import member_statuses, network_status
 from ..model.names import format_mac, format_prefix
 from ..model.state import Model
 from ..model.values import Interface, Node
-from ..schema import InterfaceSpec, NetworkSpec, NodeSpec
+from ..schema import InterfaceSpec, MoveSpec, NetworkSpec, NodeSpec
 from .answers import Change, Members, NetworkAnswer, Networks, NodeAnswer, NodeChange, Nodes, TenantAnswer, Tenants
 from .queries import (
     PAGE,
@@ -187,6 +187,24 @@ def _running(app: OpenAPI, service: Service) -> None:
         """Let a node run, at the switch ports given or those that it has; says which MAC addresses it is to have."""
         return _change(service, path, lambda work: requests.start(work, path.tenant, path.node, body.at), query.wait)
 
+    @app.post(f"{one}/move", tags=[NODES], responses=NODE_CHANGES)
+    def move_node(path: NodePath, query: WaitQuery, body: MoveSpec) -> Response:
+        """Prepare another place for a node that runs. At the first sign of it there (its port, a frame of its own), or
+        with `now`, everybody sends there. `now` without places ends moves that are prepared."""
+
+        def edit(work: Work) -> None:
+            if body.to or not body.now:
+                moves.move(work, path.tenant, path.node, body.to)
+            if body.now:
+                moves.arrive(work, path.tenant, path.node)
+
+        return _change(service, path, edit, query.wait)
+
+    @app.delete(f"{one}/move", tags=[NODES], responses=NODE_CHANGES)
+    def stay_node(path: NodePath, query: WaitQuery) -> Response:
+        """Give up a move before the node has arrived: it stays where it is."""
+        return _change(service, path, lambda work: moves.stay(work, path.tenant, path.node), query.wait)
+
     @app.post(f"{one}/stop", tags=[NODES], responses=CHANGES)
     def stop_node(path: NodePath, query: WaitQuery) -> Response:
         """Let a node run no more; its place and memberships stay."""
@@ -216,6 +234,7 @@ def _node_answer(node: Node) -> NodeAnswer:
         size=node.size,
         apart=[*node.apart],
         chosen_macs=[interface.name for interface in node.interfaces if interface.chosen],
+        moving={one.name: str(one.target) for one in node.interfaces if one.target is not None},
         policy_networks={one.name: [*one.by_policy] for one in node.interfaces if one.by_policy},
     )
 

@@ -12,7 +12,7 @@ pass_session = click.make_pass_decorator(Session)
 
 def install(main: click.Group) -> None:
     """Add the commands."""
-    for command in (attach, detach, start, stop, restart):
+    for command in (attach, detach, start, move, stop, restart):
         main.add_command(command)
 
 
@@ -82,6 +82,44 @@ def start(session: Session, node: str, at: tuple[str, ...]) -> None:
     """Let a node run, where it was or at other switch ports."""
     places = _places(session, node, at)
     addresses.change(session, lambda wait: session.client.start(node, places, wait=wait), f"{node} runs")
+
+
+@click.command(
+    "move",
+    cls=Command,
+    examples=(
+        "vnet move red/vm1.1 --to host2:vnet0",
+        "vnet move red/vm1.1 --now",
+        "vnet move red/vm1.1 --cancel",
+    ),
+)
+@click.argument("node", shell_complete=complete.NODE)
+@click.option(
+    "--to",
+    multiple=True,
+    metavar="[INTERFACE=]SWITCH:PORT",
+    help="Where it will be; may be repeated.",
+    shell_complete=complete.PORT,
+)
+@click.option("--now", is_flag=True, help="It is there already; without this, wait for the first sign of it.")
+@click.option("--cancel", is_flag=True, help="It stays where it is.")
+@pass_session
+def move(session: Session, node: str, to: tuple[str, ...], now: bool, cancel: bool) -> None:
+    """Prepare another place for a node that runs, and follow it there.
+
+    The node is followed at the first sign that it is there: its port comes up, a frame of its own comes from there, its
+    old port is gone, or --now.
+    """
+    if cancel and (to or now):
+        raise click.UsageError("--cancel goes with neither --to nor --now")
+    if not (to or now or cancel):
+        raise click.UsageError("say where to: --to SWITCH:PORT; or --now, or --cancel")
+    if cancel:
+        addresses.change(session, lambda wait: session.client.stay(node, wait=wait), f"{node} stays where it is")
+        return
+    places = _places(session, node, to)
+    done = f"{node} is followed to where it is now" if now else f"{node} may move"
+    addresses.change(session, lambda wait: session.client.move(node, places, now=now, wait=wait), done)
 
 
 @click.command("stop", cls=Command, examples=("vnet stop red/vm1.1",))

@@ -17,7 +17,7 @@ from typing import TypeAlias
 from ..fabric.declared import Fabric
 from ..fabric.observed import Topology
 from ..model.values import Combination, Network, Node, TagGrant, Value
-from .facts import address_units
+from .facts import address_units, local_units
 from .membership import Membership, Round, network_in
 from .network import wire_targets
 from .paths import core_units, other_edges, port_units, redeclared, redeclared_units, severed, trunk_units
@@ -108,7 +108,7 @@ class Compilation(Membership):
         else:
             extent = self.presences[new.ref].extent
             for segment in extent.switches:
-                turn.stale.update([Unit(Kind.LOCAL, "", "", n) for n in self.presences[new.ref].members(segment)])
+                self._here(new.ref, segment, turn)
             if new.number != old.number:
                 turn.stale.update(self.network_units(new.ref))
             if new.number != old.number and self._numbered[old.number] == old.ref:
@@ -134,8 +134,13 @@ class Compilation(Membership):
             presence, segment = self.presences[ref], grant.segment
             carriers = presence.extent.carriers(segment, self.topology.fabric)
             turn.stale.update([Unit(Kind.NETWORK, ref, carrier, 0) for carrier in carriers])
-            turn.stale.update([Unit(Kind.LOCAL, "", "", number) for number in presence.members(segment)])
+            self._here(ref, segment, turn)
             turn.stale.update(self._chosen_units(ref, segment))
+
+    def _here(self, ref: str, segment: str, turn: Round) -> None:
+        """What its members in a segment need at their own switches is another."""
+        for number in self.presences[ref].carried_for(segment):
+            turn.stale.update(local_units(self._members[number]))
 
     def _reach(self, ref: str, was: Extent, turn: Round) -> None:
         """A network was there, and may have come to other switches or segments."""
@@ -164,7 +169,8 @@ class Compilation(Membership):
             ports = {port for port, _ in was.items() ^ now.items()} if was is not now else set()
             turn.stale.update(port_units(old, new, name, ports))
             on = self._on.get(name, {})
-            turn.stale.update([Unit(Kind.LOCAL, "", "", on[port]) for port in ports & on.keys()])
+            for port in ports & on.keys():
+                turn.stale.update(local_units(self._members[on[port]]))
         rewired = {*other_edges(old, new)}
         for segment in segments:
             if old.trunks(segment) is not new.trunks(segment):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..fabric.declared import Fabric
 from ..fabric.observed import Topology
 from ..model.state import Member
 from ..model.values import Combination, Interface, Network, Place, combination_ref
 from .choice import Classed, Several, Way, choice_rows, class_rows, pick_row
-from .interface import Local, Speaks, address_row, addresses, local_rows
+from .interface import Local, Speaks, address_row, addresses, is_beside, local_rows, shadow_row
 from .network import (
     Carried,
     FanOut,
@@ -59,13 +60,16 @@ class Facts:
                 fanout = self.chunk(unit)
                 if fanout is not None:
                     yield unit.at, fanout_group(fanout)
-            case Kind.LOCAL:
+            case Kind.LOCAL | Kind.ARRIVAL:
                 local = self.local(unit)
                 if local is not None:
                     yield from ((local.switch, row) for row in local_rows(local))
             case Kind.ADDRESS:
                 for name, interface, network, toward in self.addresses(unit):
                     yield name, address_row(interface, network, toward)
+            case Kind.SHADOW:
+                for name, interface, network in self.shadows(unit):
+                    yield name, shadow_row(interface, network, interface.target is not None)
             case Kind.CLASS | Kind.CHOICE | Kind.PICK:
                 yield from self._choice_parts(unit)
             case _:
@@ -107,23 +111,24 @@ class Facts:
         return member_fanout(presence, unit.at, unit.number) if presence is not None else None
 
     def local(self, unit: Unit) -> Local | None:
-        """What a unit of the kind LOCAL follows from; None where it has no rows."""
-        member = self._members.get(unit.number)
-        place = member.interface.place if member is not None else None
+        """What a unit of the kind LOCAL or ARRIVAL follows from; None where it has no rows."""
+        member, is_arrival = self._members.get(unit.number), unit.kind is Kind.ARRIVAL
+        place = (member.interface.target if is_arrival else member.interface.place) if member is not None else None
         port = self.topology.port_number(place) if place is not None else None
         if member is None or place is None or port is None or not member.node.running:
             return None
         networks = self.networks_of(member)
         tagged = any(network.tagged for network in networks)
+        beside = is_arrival and is_beside(member.interface)
         if not networks:
-            return Local(place.switch, member.interface, port, tagged, Speaks.NOWHERE, 0, 0)
+            return Local(place.switch, member.interface, port, tagged, Speaks.NOWHERE, 0, 0, is_arrival, beside)
         way = self._way(networks, place.switch)
         if any(network.traffic for network in networks):
             speaks = Speaks.BY_CLASS
         else:
             speaks = Speaks.BY_DESTINATION if len(networks) > 1 else Speaks.ON_ONE
         tag = way.tag if way.tag is not None and speaks is Speaks.ON_ONE else 0
-        return Local(place.switch, member.interface, port, tagged, speaks, way.number, tag)
+        return Local(place.switch, member.interface, port, tagged, speaks, way.number, tag, is_arrival, beside)
 
     def addresses(self, unit: Unit) -> Iterator[tuple[str, Interface, int, int]]:
         """What each row of a unit of the kind ADDRESS follows from: switch, interface, network by number, adjacency."""
@@ -134,6 +139,19 @@ class Facts:
         presence = self.presences[unit.name]
         for name, toward in addresses(member.interface, home, unit.at, presence, self.topology):
             yield name, member.interface, presence.network.number, toward
+
+    def shadows(self, unit: Unit) -> Iterator[tuple[str, Interface, int]]:
+        """What each row of a unit of the kind SHADOW follows from: switch, interface, network by number.
+
+        Only leaves need one: others know everybody in their segment, or are in its way out.
+        """
+        member, fabric = self._members.get(unit.number), self.topology.fabric
+        if member is None or unit.name not in member.node.networks_of(member.interface):
+            return
+        place = member.interface.place
+        for shadow, _ in shadows(member, fabric):
+            if shadow.switch in fabric.leaves and place is not None and shadow.switch != place.switch:
+                yield shadow.switch, member.interface, self.presences[unit.name].network.number
 
     def several(self, unit: Unit) -> Several | None:
         """What a unit of the kind CHOICE follows from; None where it has no rows."""
@@ -187,12 +205,15 @@ class Facts:
 
     def places_on(self, switch: str) -> Iterator[Place]:
         """The ports of a switch that running interfaces are on."""
-        return (Place(switch, port) for port in self._on.get(switch, ()))
+        on = ((Place(switch, port), self._members[number]) for port, number in self._on.get(switch, {}).items())
+        return (place for place, member in on if member.interface.place == place)
 
     def units(self) -> set[Unit]:
         """All units that there are."""
         found = {*all_units(self.topology.fabric)}
-        found.update([Unit(Kind.LOCAL, "", "", number) for number in self._members])
+        for member in self._members.values():
+            found.update(local_units(member))
+            found.update([Unit(Kind.SHADOW, ref, "", member.interface.number) for ref in _moving(member)])
         for ref in self.presences:
             found.update(self.network_units(ref))
         for ref, by_switch in self._choosers.items():
@@ -219,6 +240,28 @@ class Facts:
                 yield Unit(Kind.CHUNK, ref, name, chunk)
         if isinstance(presence, Audience):
             yield from choice_units(ref, presence)
+
+
+def local_units(member: Member) -> list[Unit]:
+    """What is about an interface at its own switch, and at the one that it moves to."""
+    number = member.interface.number
+    arrival = [Unit(Kind.ARRIVAL, "", "", number)] if member.interface.target is not None else []
+    return [Unit(Kind.LOCAL, "", "", number), *arrival]
+
+
+def _moving(member: Member) -> list[str]:
+    """The networks of an interface that moves, or has just moved."""
+    interface = member.interface
+    is_moving = interface.target is not None or interface.left is not None
+    return member.node.networks_of(interface) if is_moving else []
+
+
+def shadows(member: Member, fabric: Fabric) -> Iterator[tuple[Place, str]]:
+    """Where a running interface will be, or was, each with the segment."""
+    for place in (member.interface.target, member.interface.left):
+        switch = fabric.switches.get(place.switch) if place is not None and member.node.running else None
+        if place is not None and switch is not None and switch.segment is not None:
+            yield place, switch.segment
 
 
 def address_units(ref: str, number: int, extent: Extent) -> list[Unit]:

@@ -33,8 +33,8 @@ from .pipeline import (
     go,
 )
 from .presence import Presence, is_native
-from .rows import FieldMatch, Origin, Output, Row, SetField, Subject
-from .source import interface_rows as source_rows
+from .rows import IN_PORT_PORT, Action, FieldMatch, Move, Origin, Output, PushVlan, Row, SetField, Subject
+from .source import neighbour_rows, source_rows
 
 
 class Speaks(Enum):
@@ -64,6 +64,10 @@ class Local(NamedTuple):
     """Of the network that it is in, or of the combination; 0 where it is in none."""
     tag: int
     """The network's tag in the segment of the switch; 0 where it has none, or where there are several."""
+    is_arrival: bool = False
+    """Whether it is not there yet: the controller is told of what comes from there."""
+    is_beside: bool = False
+    """Whether it comes from another port of the same switch, which has the other rows already."""
 
 
 def local_rows(local: Local) -> Iterator[Row]:
@@ -72,7 +76,10 @@ def local_rows(local: Local) -> Iterator[Row]:
     interface, port = local.interface, local.port
     origin = Origin(Subject.INTERFACE, interface.number)
     yield PORT.row("port", [FieldMatch(f.IN_PORT, port)], [SetField(FROM_REG.field, From.ACCESS)], SOURCE, origin)
-    yield from source_rows(interface, port, local.tagged)
+    yield from source_rows(interface, port, local.tagged, local.is_arrival)
+    if local.is_beside:
+        return
+    yield from neighbour_rows(interface)
     out = [FieldMatch(ADJACENCY_REG.field, adjacency(Toward.INTERFACE, interface.number))]
     yield EGRESS.row("adjacency", out, [Output(port)], None, origin)
     sender = [FieldMatch(INTERFACE_REG.field, interface.number)]
@@ -84,6 +91,31 @@ def local_rows(local: Local) -> Iterator[Row]:
             yield NETWORK.row("member", sender, [SetField(CHOICE_REG.field, local.number)], CLASS, origin)
         case Speaks.BY_DESTINATION:
             yield NETWORK.row("member", sender, [SetField(CHOICE_REG.field, local.number)], CHOICE, origin)
+
+
+def is_beside(interface: Interface) -> bool:
+    """Whether an interface moves to another port of its own switch."""
+    place, target = interface.place, interface.target
+    return place is not None and target is not None and place.switch == target.switch
+
+
+def shadow_row(interface: Interface, network: int, is_arrival: bool) -> Row:
+    """Where frames of a network, by its number, go that come over a trunk for an interface to a switch that would not
+    know it: one that it is moving to, or that it has left.
+
+    Where it was, they go back tagged as they came: behind its one neighbour, it is known where it is now.
+    """
+    origin = Origin(Subject.INTERFACE, interface.number)
+    mine = [
+        FieldMatch(NETWORK_REG.field, network),
+        FieldMatch(FROM_REG.field, From.TRUNK),
+        FieldMatch(f.ETH_DST, interface.mac),
+    ]
+    if is_arrival:
+        toward = go(adjacency(Toward.INTERFACE, interface.number))
+        return FORWARD.row("address", mine, [toward], EGRESS, origin)
+    back: list[Action] = [PushVlan(), Move(TAG_REG.field, f.VLAN_TCI, TAG_REG.bits), Output(IN_PORT_PORT)]
+    return FORWARD.row("address", mine, back, None, origin)
 
 
 def address_row(interface: Interface, network: int, toward: int) -> Row:

@@ -12,7 +12,8 @@ from ..fabric.declared import Fabric
 from ..fabric.observed import Topology
 from ..model.state import Member
 from ..model.values import Combination, Network, Node, Value, combination_ref
-from .facts import Facts, address_units, choice_units, pick_units
+from .facts import Facts, address_units, choice_units, local_units, pick_units, shadows
+from .interface import is_beside
 from .presence import Audience, Extent, Presence, home_of, is_native
 from .traffic import combinations
 from .units import Kind, Unit
@@ -62,10 +63,13 @@ class Membership(Facts):
         for now in _present(new):
             number = now.interface.number
             was = were.get(number)
-            if was is not None and was.interface == now.interface:
+            is_same = was is not None and was.interface == now.interface
+            if was is not None and is_same and was.node.running != now.node.running:
+                # Who does not run does not move.
+                is_same = now.interface.target is None and now.interface.left is None
+                turn.stale.update(local_units(now))
+            if is_same:
                 del were[number]
-                if was.node.running != now.node.running:
-                    turn.stale.add(Unit(Kind.LOCAL, "", "", number))
                 (self._members if number in self._members else turn.coming)[number] = now
             else:
                 turn.coming[number] = now
@@ -87,7 +91,8 @@ class Membership(Facts):
         if home is None or place is None:
             return
         del self._on[home.name][place.port]
-        turn.stale.add(Unit(Kind.LOCAL, "", "", number))
+        turn.stale.update(local_units(member))
+        self._leave_shadows(member, fabric, turn)
         segment, mac = str(home.segment), member.interface.mac
         for ref in member.node.networks_of(member.interface):
             presence = self._touch(ref, turn)
@@ -106,15 +111,7 @@ class Membership(Facts):
                 self._same_mac(ref, mac, turn)
         role = self._roles.pop(number, None)
         if role is not None:
-            choosers = self._choosers[role.chooses]
-            choosers[home.name].discard(number)
-            if not choosers[home.name]:
-                del choosers[home.name]
-                turn.stale.add(Unit(Kind.CLASS, role.chooses, home.name, 0))
-            for combination in role.speaks:
-                audience = self._touch_audience(combination, turn)
-                if audience.fall_silent(number, home.name, segment):
-                    self._spoken(combination, home.name, audience, turn)
+            self._drop_role(number, role, home.name, segment, turn)
 
     def _put_in(self, member: Member, turn: Round) -> None:
         fabric = self.topology.fabric
@@ -123,7 +120,7 @@ class Membership(Facts):
             return
         self._members[number] = member
         self._on.setdefault(home.name, {})[place.port] = number
-        turn.stale.add(Unit(Kind.LOCAL, "", "", number))
+        turn.stale.update(local_units(member))
         segment, mac = str(home.segment), member.interface.mac
         refs = member.node.networks_of(member.interface)
         for ref in refs:
@@ -141,14 +138,60 @@ class Membership(Facts):
         role = self._role(member)
         if role is not None:
             self._roles[number] = role
-            choosers = self._choosers.setdefault(role.chooses, {})
-            if home.name not in choosers:
-                turn.stale.add(Unit(Kind.CLASS, role.chooses, home.name, 0))
-            choosers.setdefault(home.name, set()).add(number)
-            for combination in role.speaks:
-                audience = self._touch_audience(combination, turn)
-                if audience.speak(number, home.name, segment):
-                    self._spoken(combination, home.name, audience, turn)
+            self._take_role(number, role, home.name, segment, turn)
+        self._cast_shadows(member, turn)
+
+    def _take_role(self, number: int, role: Role, switch: str, segment: str, turn: Round) -> None:
+        """Let an interface choose among its networks on a switch."""
+        choosers = self._choosers.setdefault(role.chooses, {})
+        if switch not in choosers:
+            turn.stale.add(Unit(Kind.CLASS, role.chooses, switch, 0))
+        choosers.setdefault(switch, set()).add(number)
+        for combination in role.speaks:
+            audience = self._touch_audience(combination, turn)
+            if audience.carry(number, switch, segment):
+                self._spoken(combination, switch, audience, turn)
+
+    def _drop_role(self, number: int, role: Role, switch: str, segment: str, turn: Round) -> None:
+        """The reverse of `_take_role`."""
+        choosers = self._choosers[role.chooses]
+        choosers[switch].discard(number)
+        if not choosers[switch]:
+            del choosers[switch]
+            turn.stale.add(Unit(Kind.CLASS, role.chooses, switch, 0))
+        for combination in role.speaks:
+            audience = self._touch_audience(combination, turn)
+            if audience.drop(number, switch, segment):
+                self._spoken(combination, switch, audience, turn)
+
+    # --- moves ------------------------------------------------------------------------------------------------------
+
+    def _cast_shadows(self, member: Member, turn: Round) -> None:
+        """Have its networks carried to where an interface will be, or was; and let it choose among them where it will
+        be, as it does where it is."""
+        number = member.interface.number
+        for place, segment in shadows(member, self.topology.fabric):
+            for ref in member.node.networks_of(member.interface):
+                self._touch(ref, turn).carry(number, place.switch, segment)
+                turn.stale.add(Unit(Kind.SHADOW, ref, "", number))
+            if place == member.interface.target:
+                self._on.setdefault(place.switch, {})[place.port] = number
+                if number in self._roles and not is_beside(member.interface):
+                    self._take_role(number, self._roles[number], place.switch, segment, turn)
+
+    def _leave_shadows(self, member: Member, fabric: Fabric, turn: Round) -> None:
+        """The reverse of `_cast_shadows`."""
+        number = member.interface.number
+        for place, segment in shadows(member, fabric):
+            for ref in member.node.networks_of(member.interface):
+                self._touch(ref, turn).drop(number, place.switch, segment)
+                turn.stale.add(Unit(Kind.SHADOW, ref, "", number))
+            if place == member.interface.target:
+                del self._on[place.switch][place.port]
+                if number in self._roles and not is_beside(member.interface):
+                    self._drop_role(number, self._roles[number], place.switch, segment, turn)
+
+    # --- what both have in common -----------------------------------------------------------------------------------
 
     def _role(self, member: Member) -> Role | None:
         networks = self.networks_of(member)

@@ -5,7 +5,7 @@ Kept up to date member by member, so that what a change costs does not depend on
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 
 from ..fabric.declared import Fabric, Switch
@@ -94,6 +94,10 @@ class Presence:
         """By segment: those whose MAC does not tell that they are there."""
         self._native: dict[str, int] = {}
         """By segment: how many there are of the others."""
+        self.silent: dict[str, set[int]] = {}
+        """By switch: those for whose sake it is carried there, and who need not hear what is said to everybody."""
+        self._silent: dict[str, set[str]] = {}
+        """Their switches by segment."""
         self._switches: dict[str, set[str]] = {}
         self._extent = NOWHERE
         self._moved: set[str] = set()
@@ -104,15 +108,39 @@ class Presence:
         """Where the network is now. The same object as long as nothing of it changes; what it has for a segment where
         nothing changes stays the same object as well."""
         if self._moved:
-            switches = self._extent.switches.copy()
+            was = self._extent
+            switches, heard = was.switches.copy(), was.heard.copy()
             for segment in self._moved:
-                if segment in self._switches:
-                    switches[segment] = frozenset(self._switches[segment])
-                else:
-                    switches.pop(segment, None)
-            self._extent = Extent(switches, switches, frozenset(self._native))
+                hearing = frozenset(self._switches.get(segment, ()))
+                silent = self._silent.get(segment)
+                for found, there in ((heard, hearing), (switches, hearing | silent if silent else hearing)):
+                    found[segment] = there
+                    if not there:
+                        del found[segment]
+            self._extent = Extent(switches, heard, frozenset(self._native))
             self._moved.clear()
         return self._extent
+
+    def carry(self, number: int, switch: str, segment: str) -> bool:
+        """It is carried on a switch for an interface's sake. Returns whether this is the first one there."""
+        is_first = switch not in self.silent
+        self.silent.setdefault(switch, set()).add(number)
+        if is_first:
+            self._silent.setdefault(segment, set()).add(switch)
+            self._moved.add(segment)
+        return is_first
+
+    def drop(self, number: int, switch: str, segment: str) -> bool:
+        """It is not carried there for its sake any more. Returns whether this was the last one there."""
+        self.silent[switch].discard(number)
+        if self.silent[switch]:
+            return False
+        del self.silent[switch]
+        self._silent[segment].discard(switch)
+        if not self._silent[segment]:
+            del self._silent[segment]
+        self._moved.add(segment)
+        return True
 
     def add(self, member: Member, home: Switch, fabric: Fabric) -> set[int]:
         """Count a member in. Returns the chunks that changed at its switch."""
@@ -163,13 +191,20 @@ class Presence:
         return len(self.at[switch].chunks) if switch in self.at else 0
 
     def count(self, segment: str) -> int:
-        """How many members are in a segment."""
-        return self._native.get(segment, 0) + len(self.foreign.get(segment, ()))
+        """How many members are in a segment, or are coming or leaving there."""
+        silent = sum(len(self.silent[switch]) for switch in self._silent.get(segment, ()))
+        return self._native.get(segment, 0) + len(self.foreign.get(segment, ())) + silent
 
     def members(self, segment: str) -> Iterator[int]:
         """The numbers of the members in a segment."""
         for switch in self._switches.get(segment, ()):
             yield from self.at[switch]
+
+    def carried_for(self, segment: str) -> Iterator[int]:
+        """The numbers of those for whose sake it is carried in a segment."""
+        yield from self.members(segment)
+        for switch in self._silent.get(segment, ()):
+            yield from self.silent[switch]
 
 
 class Audience(Presence):
@@ -179,10 +214,11 @@ class Audience(Presence):
     def __init__(self, combination: Combination) -> None:
         super().__init__(combination)
         self.combination = combination
-        self.speakers: dict[str, set[int]] = {}
-        """By switch."""
-        self._spoken: dict[str, set[str]] = {}
-        """Their switches by segment."""
+
+    @property
+    def speakers(self) -> Mapping[str, set[int]]:
+        """Who speaks, by switch."""
+        return self.silent
 
     @property
     def extent(self) -> Extent:
@@ -190,50 +226,19 @@ class Audience(Presence):
         if not self.at:
             if self._extent is not NOWHERE:
                 self._extent = NOWHERE
-                self._moved.update(self._spoken)
+                self._moved.update(self._silent)
             return NOWHERE
-        if self._moved:
-            switches, heard = self._extent.switches.copy(), self._extent.heard.copy()
-            for segment in self._moved:
-                hearing = self._switches.get(segment, set())
-                for found, there in ((heard, hearing), (switches, hearing | self._spoken.get(segment, set()))):
-                    found[segment] = frozenset(there)
-                    if not there:
-                        del found[segment]
-            self._extent = Extent(switches, heard, frozenset())
-            self._moved.clear()
-        return self._extent
+        return super().extent
 
     def add(self, member: Member, home: Switch, fabric: Fabric) -> set[int]:
         """Somebody hears. Returns the chunks that changed at his switch."""
         if not self.at:
-            self._moved.update(self._spoken)
+            self._moved.update(self._silent)
         return self._add(member.interface.number, home.name, str(home.segment))
 
     def remove(self, member: Member, home: Switch, fabric: Fabric) -> set[int]:
         """Somebody hears no more. Returns the chunks that changed at his switch."""
         return self._remove(member.interface.number, home.name, str(home.segment))
-
-    def speak(self, number: int, switch: str, segment: str) -> bool:
-        """Somebody speaks from a switch. Returns whether he is the first there."""
-        is_first = switch not in self.speakers
-        self.speakers.setdefault(switch, set()).add(number)
-        if is_first:
-            self._spoken.setdefault(segment, set()).add(switch)
-            self._moved.add(segment)
-        return is_first
-
-    def fall_silent(self, number: int, switch: str, segment: str) -> bool:
-        """Somebody speaks no more. Returns whether he was the last there."""
-        self.speakers[switch].discard(number)
-        if self.speakers[switch]:
-            return False
-        del self.speakers[switch]
-        self._spoken[segment].discard(switch)
-        if not self._spoken[segment]:
-            del self._spoken[segment]
-        self._moved.add(segment)
-        return True
 
 
 def is_native(mac: int, segment: str, fabric: Fabric) -> bool:

@@ -15,6 +15,9 @@ from .fields import FIELD_ORDER, Field
 IN_PORT_PORT = 0xFFFFFFF8
 """OFPP_IN_PORT: send a frame out where it came in (OpenFlow 1.3.5, 7.2.1)."""
 
+CONTROLLER_PORT = 0xFFFFFFFD
+"""OFPP_CONTROLLER: tell the controller of a frame, without any of its bytes (the same)."""
+
 
 @dataclass(frozen=True, slots=True)
 class FieldMatch:

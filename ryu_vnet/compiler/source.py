@@ -13,7 +13,7 @@ from ..model.names import Prefix, link_local
 from ..model.values import Interface
 from . import fields as f
 from .pipeline import INTERFACE_REG, NEIGHBOUR, NETWORK, SOURCE, Stage
-from .rows import FieldMatch, Origin, Row, SetField, Subject
+from .rows import CONTROLLER_PORT, Action, FieldMatch, Origin, Output, Row, SetField, Subject
 
 IPV4, ARP, RARP, IPV6 = 0x0800, 0x0806, 0x8035, 0x86DD
 MPLS_UNICAST, MPLS_MULTICAST = 0x8847, 0x8848
@@ -49,26 +49,25 @@ def standing_rows(origin: Origin) -> Iterator[Row]:
     yield NEIGHBOUR.row("other", [], (), NETWORK, origin)
 
 
-def interface_rows(interface: Interface, port: int, tagged: bool) -> Iterator[Row]:
-    """What an interface may send, on its OpenFlow port. `tagged`: with 802.1Q tags of its own or without."""
-    prefixes = interface.ips or _ANY
-    four = [prefix for prefix in prefixes if isinstance(prefix, IPv4Network)]
-    six = [prefix for prefix in prefixes if isinstance(prefix, IPv6Network)]
-    if all(prefix.prefixlen for prefix in six):
-        six = sorted({*six, link_local(interface.mac)})
-    yield from _source_rows(interface, port, tagged, four, six)
-    yield from _neighbour_rows(interface, six)
+def _six(interface: Interface) -> list[IPv6Network]:
+    """The IPv6 prefixes that an interface may send from."""
+    six = [prefix for prefix in interface.ips or _ANY if isinstance(prefix, IPv6Network)]
+    return sorted({*six, link_local(interface.mac)}) if all(prefix.prefixlen for prefix in six) else six
 
 
-def _source_rows(
-    interface: Interface, port: int, tagged: bool, four: list[IPv4Network], six: list[IPv6Network]
-) -> Iterator[Row]:
+def source_rows(interface: Interface, port: int, tagged: bool, is_told: bool) -> Iterator[Row]:
+    """What an interface may send, on its OpenFlow port: rows of stage SOURCE. `tagged`: with 802.1Q tags of its own or
+    without. `is_told`: the controller is told of each frame."""
+    four = [prefix for prefix in interface.ips or _ANY if isinstance(prefix, IPv4Network)]
+    six = _six(interface)
     known = [FieldMatch(f.IN_PORT, port), FieldMatch(f.ETH_SRC, interface.mac)]
     if not tagged:
         known.append(FieldMatch(f.VLAN_VID, 0))
 
     def row(priority: str, conditions: list[FieldMatch], goto: Stage = NETWORK) -> Row:
-        actions = [SetField(INTERFACE_REG.field, interface.number)]
+        actions: list[Action] = [SetField(INTERFACE_REG.field, interface.number)]
+        if is_told:
+            actions.insert(0, Output(CONTROLLER_PORT))
         return SOURCE.row(priority, known + conditions, actions, goto, _origin(interface))
 
     own_hardware = FieldMatch(f.ARP_SHA, interface.mac)
@@ -101,8 +100,9 @@ def _source_rows(
     yield row("other", [])
 
 
-def _neighbour_rows(interface: Interface, six: list[IPv6Network]) -> Iterator[Row]:
-    origin = _origin(interface)
+def neighbour_rows(interface: Interface) -> Iterator[Row]:
+    """What an interface may claim in neighbour discovery: rows of stage NEIGHBOUR."""
+    origin, six = _origin(interface), _six(interface)
     sender = FieldMatch(INTERFACE_REG.field, interface.number)
     no_option = 0
     for address in (interface.mac, no_option):

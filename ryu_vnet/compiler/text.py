@@ -24,6 +24,7 @@ from .pipeline import (
     Toward,
 )
 from .rows import (
+    CONTROLLER_PORT,
     IN_PORT_PORT,
     Action,
     Clone,
@@ -203,7 +204,7 @@ def _table(table: int, style: Style) -> str:
 
 
 def _port(port: int) -> str:
-    return "IN_PORT" if port == IN_PORT_PORT else str(port)
+    return {IN_PORT_PORT: "IN_PORT", CONTROLLER_PORT: "CONTROLLER:0"}.get(port, str(port))
 
 
 def _slice(field: Field, offset: int, bits: int, style: Style) -> str:

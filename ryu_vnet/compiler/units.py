@@ -21,6 +21,10 @@ class Kind(IntEnum):
     """The fan-out to a chunk (`number`) of a network's members on a switch."""
     LOCAL = 6
     """An interface (`number`) at its own switch."""
+    ARRIVAL = 11
+    """An interface (`number`) at the switch that its node is moving to."""
+    SHADOW = 12
+    """Where frames in a network (`name`) go that come for an interface to the switch that it will be at, or was at."""
     ADDRESS = 7
     """Where frames go in a network (`name`) that are for an interface, at those switches of a segment (`at`) that must
     tell it apart."""

@@ -51,11 +51,11 @@ def _reached(nodes: Iterable[Node], fabric: Fabric) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for node in nodes:
         for interface in node.interfaces:
-            place = interface.place
-            switch = fabric.switches.get(place.switch) if place is not None else None
-            if switch is not None and switch.segment is not None:
-                for ref in node.networks_of(interface):
-                    found.setdefault(ref, set()).add(switch.segment)
+            for place in (interface.place, interface.target):
+                switch = fabric.switches.get(place.switch) if place is not None else None
+                if switch is not None and switch.segment is not None:
+                    for ref in node.networks_of(interface):
+                        found.setdefault(ref, set()).add(switch.segment)
     return found
 
 
@@ -70,6 +70,8 @@ def draft_problems(draft: Draft, fabric: Fabric, nodes: list[Node]) -> Iterator[
             elif node.present:
                 what = "running" if node.running else "prepared"
                 yield Problem(where, f"a {what} node needs a place for each interface", "switch:port, as host1:vnet0")
+            if interface.target is not None:
+                yield from _place_problems(fabric, wires, interface.target, where)
         yield from _claim_problems(draft, node)
 
 
@@ -142,21 +144,22 @@ def span_problems(draft: Draft, fabric: Fabric, ref: str) -> Iterator[Problem]:
     """Where a network, by reference, has members in segments that cannot reach each other over the interconnect."""
     seen: dict[str, str] = {}
     for member in draft.members(ref):
-        place, node = member.interface.place, member.node
-        switch = fabric.switches.get(place.switch) if place else None
-        if switch is None or switch.segment is None or switch.segment in seen:
-            continue
-        segment = switch.segment
-        where = f"tenants.{node.tenant}.nodes.{node.name}.interfaces.{member.interface.name}.at"
-        for other, first in seen.items():
-            if not fabric.islands[segment].isdisjoint(fabric.islands[other]):
+        node = member.node
+        for place in (member.interface.place, member.interface.target):
+            switch = fabric.switches.get(place.switch) if place else None
+            if switch is None or switch.segment is None or switch.segment in seen:
                 continue
-            spans = f"network {ref} spans segments {other} (node {first}) and {segment}"
-            lacking = [one for one in (other, segment) if not fabric.edges[one]]
-            if lacking:
-                hint = "give one of its switches a link of kind core, or keep the network inside one segment"
-                yield Problem(where, f"{spans}, but segment {lacking[0]} has no edge", hint)
-            else:
-                yield Problem(where, f"{spans}, which no core link connects", "join their edges by core links")
-            break
-        seen[segment] = node.ref
+            segment = switch.segment
+            where = f"tenants.{node.tenant}.nodes.{node.name}.interfaces.{member.interface.name}.at"
+            for other, first in seen.items():
+                if not fabric.islands[segment].isdisjoint(fabric.islands[other]):
+                    continue
+                spans = f"network {ref} spans segments {other} (node {first}) and {segment}"
+                lacking = [one for one in (other, segment) if not fabric.edges[one]]
+                if lacking:
+                    hint = "give one of its switches a link of kind core, or keep the network inside one segment"
+                    yield Problem(where, f"{spans}, but segment {lacking[0]} has no edge", hint)
+                else:
+                    yield Problem(where, f"{spans}, which no core link connects", "join their edges by core links")
+                break
+            seen[segment] = node.ref

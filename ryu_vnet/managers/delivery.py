@@ -52,6 +52,8 @@ class Delivery:
         self.switches: dict[str, CommunicationManager] = {}
         self.on_ports: Callable[[str, dict[str, PortState]], None] = lambda name, ports: None
         """Called when a switch has said which ports it has."""
+        self.on_heard: Callable[[str, int], None] = lambda name, cookie: None
+        """Called when a row of a switch, by its cookie, tells of a frame."""
         self.on_drift: Callable[[Drift], None] = lambda drift: None
         self.on_progress: Callable[[str], None] = lambda name: None
         """Called when a switch has acknowledged or refused something, came or went."""
@@ -191,6 +193,8 @@ class Delivery:
                 self._next_turns()
         if effects.ports is not None:
             self.on_ports(name, effects.ports)
+        if effects.heard is not None:
+            self.on_heard(name, effects.heard)
         if effects.progress or effects.looked:
             for number, rollout in [*self._rollouts.items()]:
                 if name in rollout.waiting:

@@ -32,5 +32,7 @@ class Effects:
     """Something was acknowledged or refused."""
     looked: bool = False
     """The answer to `look` is complete."""
+    heard: int | None = None
+    """The cookie of a row that tells of frames, of which there was one."""
     drift: list[Drift] = field(default_factory=list)
     """What somebody else changed on the switch."""

@@ -55,7 +55,7 @@ class Encoder:
         Raises ValueError where a unit has two rows for one key, WireError where something does not fit OpenFlow.
         """
         kind, facts = unit.kind, self._facts
-        if kind is Kind.LOCAL:
+        if kind in (Kind.LOCAL, Kind.ARRIVAL):
             local = facts.local(unit)
             return {local.switch: self._local(local)} if local is not None else {}
         if kind is Kind.ADDRESS:
@@ -79,7 +79,7 @@ class Encoder:
         ips = local.interface.ips
         lengths = tuple([(prefix.version, prefix.prefixlen) for prefix in ips])
         has_own = (6, 128) in lengths and link_local(local.interface.mac) in ips
-        shape = local.tagged, local.speaks, lengths, has_own
+        shape = local.tagged, local.speaks, lengths, has_own, local.is_arrival, local.is_beside
         if shape not in self._stamps and len(self._stamps) < _SHAPES:
             self._stamps[shape] = _learn_local_stamp(local)
         stamp = self._stamps.get(shape)

@@ -23,6 +23,7 @@ from ..compiler.pipeline import (
     Toward,
 )
 from ..compiler.rows import (
+    IN_PORT_PORT,
     Action,
     Clone,
     Decap,
@@ -224,6 +225,8 @@ class Meanings:
         network = self._names.network(conditions[NETWORK_REG.field.name].value)
         groups = [self._groups[action.group] for action in row.actions if isinstance(action, ToGroup)]
         toward = _set(row.actions, ADJACENCY_REG.field)
+        if Output(IN_PORT_PORT) in row.actions:
+            return f"in {network}, {self._names.interface(row.origin.number)} has moved away: back to where it is known"
         if toward is None:
             targets = [target for group in groups for target in self._targets(group)]
             return f"in {network}, broadcast and multicast go to {_listed(targets)}"

@@ -16,7 +16,7 @@ from ..openflow.rows import decode_group, decode_row
 from .difference import Before, Contents, Key
 from .encoding import Encoder, Rows
 
-_ROWS_ONLY = (Kind.LOCAL, Kind.ADDRESS, Kind.CLASS, Kind.CHOICE, Kind.PICK)
+_ROWS_ONLY = (Kind.LOCAL, Kind.ARRIVAL, Kind.ADDRESS, Kind.SHADOW, Kind.CLASS, Kind.CHOICE, Kind.PICK)
 """Kinds of units that have no groups."""
 _UNITS_AT_ONCE = 1000
 """So many are compiled between two pauses: some 25 ms."""

@@ -235,7 +235,9 @@ def _interface(work: Work, tenant: str, name: str, spec: InterfaceSpec, old: Int
     number = old.number if old else work.allocator.interface_number()
     # Whoever gives us the address back that we have chosen asks for no other.
     chosen = old is not None and old.chosen and old.known_mac == mac
-    return _at(work, Interface(name, number, mac, ips, None, tuple(sorted({*spec.networks})), chosen), place)
+    new = _at(work, Interface(name, number, mac, ips, None, tuple(sorted({*spec.networks})), chosen), place)
+    # Who is said to be where he is goes on moving.
+    return replace(new, target=old.target, left=old.left) if old is not None and old.place == place else new
 
 
 def _at(work: Work, interface: Interface, place: Place | None) -> Interface:
@@ -280,7 +282,10 @@ def start(work: Work, tenant: str, node: str, at: Mapping[str, str]) -> None:
         interface = known.interface(name)
         if interface is None:
             raise NotFound(_no_interface(known, name))
-        known = _replace_interface(work, known, _at(work, interface, parse_place(text, f"at.{name}")))
+        place = parse_place(text, f"at.{name}")
+        if place != interface.place:
+            interface = replace(interface, target=None, left=None)
+        known = _replace_interface(work, known, _at(work, interface, place))
     missing = [interface.name for interface in known.interfaces if interface.place is None]
     if missing:
         hint = f"say where it runs: at: {{{missing[0]}: switch:port}}"
@@ -290,7 +295,9 @@ def start(work: Work, tenant: str, node: str, at: Mapping[str, str]) -> None:
 
 def stop(work: Work, tenant: str, node: str) -> None:
     """Let a node run no more; its place and memberships stay."""
-    work.draft.put(replace(require_node(work, tenant, node), running=False, failed=False))
+    known = require_node(work, tenant, node)
+    interfaces = tuple(replace(interface, target=None, left=None) for interface in known.interfaces)
+    work.draft.put(replace(known, running=False, failed=False, interfaces=interfaces))
 
 
 def apply(work: Work, intent: Intent) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
+from ..compiler.facts import shadows
 from ..compiler.presence import Presence, home_of
 from ..compiler.traffic import combinations, in_order
 from ..fabric.declared import Fabric
@@ -117,7 +118,7 @@ def _tag(
     if work.fabric != fabric:
         segments = [*{*work.fabric.segments, *fabric.segments}]
         for network in sorted(draft.networks(), key=_number):
-            homes = {home.segment for member in draft.members(network.ref) if (home := home_of(member, work.fabric))}
+            homes = {segment for member in draft.members(network.ref) for segment in _segments(member, work.fabric)}
             _settle_tags(work, network, _with_trunks(homes, work.fabric), segments)
         return
     for network in sorted(filter(None, map(draft.network, moved)), key=_number):
@@ -146,10 +147,16 @@ def _moved(draft: Draft, model: Model, fabric: Fabric) -> dict[str, Counter[str]
 def _memberships(value: Value | None, fabric: Fabric) -> Iterable[tuple[str, str]]:
     if isinstance(value, Node):
         for interface in value.interfaces:
-            home = home_of(Member(value, interface), fabric)
-            if home is not None and home.segment is not None:
-                for ref in value.networks_of(interface):
-                    yield ref, home.segment
+            segments = [*_segments(Member(value, interface), fabric)]
+            yield from ((ref, segment) for ref in value.networks_of(interface) for segment in segments)
+
+
+def _segments(member: Member, fabric: Fabric) -> Iterator[str]:
+    """Where a member runs, and where it is moving to, or was."""
+    home = home_of(member, fabric)
+    if home is not None and home.segment is not None:
+        yield home.segment
+        yield from (segment for _, segment in shadows(member, fabric))
 
 
 def _count(presence: Presence | None, segment: str) -> int:

@@ -20,7 +20,8 @@ from math import inf, nextafter
 from typing import Any
 
 from ..compiler.presence import Extent
-from ..errors import StoreError
+from ..compiler.rows import Subject, origin_of
+from ..errors import Conflict, NotFound, StoreError
 from ..fabric.declared import Fabric
 from ..fabric.documents import (
     ADMITTED_PREFIX,
@@ -38,6 +39,7 @@ from ..model.state import Draft, Model
 from ..model.values import LABELS, Network, Node, Place, Resting, Value, key_of
 from ..openflow.wire import Version
 from ..store.interface import Store
+from . import moves
 from .allocation import REST_SECONDS, Allocator
 from .bridge import BridgeReport
 from .checks import Checker
@@ -45,6 +47,7 @@ from .communication import CommunicationManager, Effects
 from .delivery import Delivery
 from .difference import Before
 from .drift import Drift
+from .moving import Moves, Moving
 from .ports import AwaitedPorts
 from .programme import Programme, Tables
 from .requests import Work
@@ -102,6 +105,7 @@ class System:
         self._checker = Checker()
         self.delivery = Delivery(send, clock)
         self.delivery.on_ports = self._on_ports
+        self.delivery.on_heard = self._on_heard
         self.delivery.on_progress = self._on_progress
         self.delivery.on_drift = self._on_drift
         self.reports: dict[str, BridgeReport | str] = {}
@@ -115,6 +119,9 @@ class System:
         self.listeners: list[Callable[[], None]] = []
         """Called after every change, and whenever a switch has acknowledged or refused something, came or went."""
         self._awaited = AwaitedPorts()
+        self._moves = Moves()
+        self._arriving: set[Moving] = set()
+        """Those of whom there was a sign, which is not taken in yet."""
         self._let_go: dict[Resting, float] = {}
         """For identifiers that rest: since when no switch can have a rule for them any more."""
         self._read()
@@ -163,7 +170,7 @@ class System:
         `pause` is called, in which others may do what has nothing to do with this system."""
         self._compile_anew(self._new_topology(self.fabric, self.ports), pause)
         self.delivery.forget_up_to(self.revision)
-        self._await_ports(((None, value) for value in self.model.values()), self.revision)
+        self._note_changes(((None, value) for value in self.model.values()), self.revision)
 
     def _compile_anew(self, topology: Topology, pause: Callable[[], None] = lambda: None) -> None:
         """Compile everything. Where compiling was left in the middle, what switches have was not touched, and is what
@@ -214,7 +221,7 @@ class System:
             new = self.delivery.follow(self.fabric, self._programme.contents, topology.admitted)
             # A switch that is new is waited for, whether or not there is anything for it yet.
             before = {**{name: {} for name in new}, **before}
-        self._await_ports(changes, revision)
+        self._note_changes(changes, revision)
         self.delivery.hand_out(before, revision)
         self._notify()
         return Answer(revision, changed=True)
@@ -250,9 +257,10 @@ class System:
         there. Of a switch that was never heard of, no port is known to be missing."""
         return sorted((place for place in self._awaited.of(revision) if place.switch in self.ports), key=str)
 
-    def _await_ports(self, changes: Iterable[tuple[Value | None, Value | None]], revision: int) -> None:
-        """Note the ports that running nodes need and that nobody has seen."""
+    def _note_changes(self, changes: Iterable[tuple[Value | None, Value | None]], revision: int) -> None:
+        """Note the ports that running nodes need and that nobody has seen, and who moves."""
         for old, new in changes:
+            self._moves.changed(old, new, revision)
             for place in _places(old) - _places(new):
                 self._awaited.discard(place)
             for place in _places(new):
@@ -262,9 +270,28 @@ class System:
     # --- what switches say ------------------------------------------------------------------------------------------
 
     def _on_ports(self, name: str, ports: dict[str, PortState]) -> None:
-        if name in self.fabric.switches and ports != self._reported.get(name, self.ports.get(name)):
+        before = self._reported.get(name, self.ports.get(name))
+        if name in self.fabric.switches and ports != before:
             self._reported[name] = ports
             self._take_in_soon()
+            for who in self._moves.arrived(name, before or {}, ports):
+                self._arrive_soon(who)
+
+    def _on_heard(self, name: str, cookie: int) -> None:
+        origin = origin_of(cookie)
+        who = self._moves.of_interface(origin.number) if origin is not None else None
+        if origin is not None and origin.subject is Subject.INTERFACE and who is not None and who not in self._arriving:
+            self._arrive_soon(who)
+
+    def _arrive_soon(self, who: Moving) -> None:
+        self._arriving.add(who)
+
+        def arrive() -> None:
+            self._arriving.discard(who)
+            with suppress(Conflict, NotFound):  # It was stopped or deleted meanwhile.
+                self.request(lambda work: moves.arrive(work, *who))
+
+        self._soon(arrive)
 
     def _on_progress(self, name: str) -> None:
         manager = self.switches.get(name)
@@ -415,6 +442,9 @@ class System:
         if rested:
             self._commit(dict.fromkeys(rested))
             self.model.keep(dict.fromkeys(rested))
+        late_for = [revision for revision in self._moves.revisions if self.pending(revision)]
+        for who, place in self._moves.settled(now, late_for, moves.LINGER_SECONDS).items():
+            self.request(lambda work, who=who, place=place: _settle_down(work, who, place))  # type: ignore[misc]
 
     def retry(self) -> None:
         """To be called every few seconds: rows that a switch refused are tried again."""
@@ -435,6 +465,10 @@ class System:
             if (segment is None or self.fabric.switches[name].segment == segment)
             and not self.switches[name].holds(resting.revision)
         ]
+
+
+def _settle_down(work: Work, who: Moving, left: Place) -> None:
+    moves.settle_down(work, who.tenant, who.node, {who.interface: left})
 
 
 def _places(value: Value | None) -> set[Place]:

@@ -49,10 +49,16 @@ def _interface_document(interface: Interface) -> Json:
         "mac": format_mac(interface.known_mac) if interface.known_mac is not None else None,
         "chosen": interface.chosen,
         "ips": [format_prefix(prefix) for prefix in interface.ips],
-        "place": [place.switch, place.port] if place else None,
+        "place": _place_document(place),
+        "target": _place_document(interface.target),
+        "left": _place_document(interface.left),
         "networks": interface.networks,
         "by_policy": interface.by_policy,
     }
+
+
+def _place_document(place: Place | None) -> list[str] | None:
+    return [place.switch, place.port] if place is not None else None
 
 
 def from_document(key: str, document: Json) -> Value:
@@ -102,4 +108,6 @@ def _interface(document: Json) -> Interface:
         tuple(document["networks"]),
         document["chosen"],
         tuple(document["by_policy"]),
+        Place(*document["target"]) if document["target"] else None,
+        Place(*document["left"]) if document["left"] else None,
     )

@@ -51,8 +51,9 @@ class Member:
 def claims(node: Node) -> Iterator[tuple[Claim, Interface]]:
     """What the interfaces of a node claim for themselves alone."""
     for interface in node.interfaces:
-        if interface.place is not None:
-            yield ("port", interface.place.switch, interface.place.port), interface
+        for place in (interface.place, interface.target):
+            if place is not None:
+                yield ("port", place.switch, place.port), interface
         if interface.known_mac is not None:
             for network in node.networks_of(interface):
                 yield ("mac", network, format_mac(interface.known_mac)), interface
@@ -359,11 +360,11 @@ class Model:
         return found[:most]
 
     def at(self, place: Place) -> Member | None:
-        """The interface on a switch port."""
+        """The interface on a switch port, or that will be there when it has moved."""
         for key in sorted(self.claimants(("port", place.switch, place.port))):
             node = self._typed(key, Node)
             for interface in node.interfaces if node else ():
-                if node is not None and interface.place == place:
+                if node is not None and place in (interface.place, interface.target):
                     return Member(node, interface)
         return None
 

@@ -101,6 +101,9 @@ class Interface:
     none means that its IP addresses are not known and not checked (its MAC always is). `networks` are the names of
     networks of the same tenant, sorted; `by_policy` those of them that it is in by policies alone.
 
+    While its node moves, `target` is where it will be: what comes from there is taken as its own already. Once it is
+    there, `left` is where it was, for some seconds: what still comes there is sent after it.
+
     Raises ValueError where it has a place and no MAC: it could run, and its frames be told from nobody's.
     """
 
@@ -112,6 +115,8 @@ class Interface:
     networks: tuple[str, ...] = ()
     chosen: bool = False
     by_policy: tuple[str, ...] = ()
+    target: Place | None = None
+    left: Place | None = None
 
     def __post_init__(self) -> None:
         if self.place is not None and self.known_mac is None:

@@ -71,8 +71,11 @@ _MONITOR_ADD, _MONITOR_REMOVED, _MONITOR_MODIFY, _MONITOR_INSTRUCTIONS = 1 << 1,
 
 _ALL_PORT_REASONS = 0b111
 _GROUP_CHANGES = 0b1
+_PACKETS_BY_ACTION = 1 << 1
+"""Frames of which a row tells (OFPR_ACTION), and no others."""
 _ASYNC_MASKS = (
-    *((kind, 0) for kind in (0, 1)),  # packets, as slave and as master or equal; so on in these pairs
+    (0, 0),  # packets, as slave
+    (1, _PACKETS_BY_ACTION),  # and as master or equal; so on in these pairs
     *((kind, _ALL_PORT_REASONS) for kind in (2, 3)),
     *((kind, 0) for kind in (4, 5, 6, 7, 8, 9)),  # ended rows, roles, tables
     *((kind, _GROUP_CHANGES) for kind in (10, 11)),
@@ -195,13 +198,14 @@ def flow_monitor(version: Version, xid: int) -> bytes:
 
 def set_async(version: Version, xid: int) -> bytes:
     """Choose what the switch tells without being asked (1.3.5, 7.3.10; 1.4.1, 7.3.10): changes to ports always,
-    others' changes to groups (`replies.request_forward`), and nothing else; no packets, and no rows that end.
+    others' changes to groups (`replies.request_forward`), frames of which a row says that we are to be told, and
+    nothing else; no rows that end.
 
     1.3 cannot forward group changes: there they are seen in a dump alone (`all_groups`). There is no answer.
     """
     if version == Version.OF13:
         # Two masks each, one as master or equal and one as slave: packets, ports, ended rows.
-        body = _ASYNC_13.pack(0, 0, _ALL_PORT_REASONS, _ALL_PORT_REASONS, 0, 0)
+        body = _ASYNC_13.pack(_PACKETS_BY_ACTION, 0, _ALL_PORT_REASONS, _ALL_PORT_REASONS, 0, 0)
     else:
         body = b"".join([_ASYNC_PROPERTY.pack(kind, _ASYNC_PROPERTY.size, mask) for kind, mask in _ASYNC_MASKS])
     return _message(version, MessageType.SET_ASYNC, xid, body)

@@ -38,6 +38,7 @@ _GROUP = struct.Struct("!H2xI")
 _PORT_13 = struct.Struct("!I12x16sII24x")
 _PORT_14 = struct.Struct("!IH10x16sII")
 _PORT_STATUS = struct.Struct("!B7x")
+_PACKET_IN = struct.Struct("!IHBBQ")
 _ERROR = struct.Struct("!HH")
 _EXPERIMENTER = struct.Struct("!II")
 _NUMBER = struct.Struct("!I")
@@ -205,6 +206,12 @@ def ports(message: bytes) -> Iterator[Port]:
     while at < len(message):
         port, at = _port(version, message, at)
         yield port
+
+
+def cookie_of_packet_in(message: bytes) -> int:
+    """The cookie of the row that told of a frame (7.4.1): buffer(4) length(2) reason(1) table(1) cookie(8) match."""
+    _expect(message, MessageType.PACKET_IN)
+    return int(unpack(_PACKET_IN, message, _HEADER.size, "packet-in")[4])
 
 
 def port_status(message: bytes) -> tuple[PortReason, Port]:

@@ -24,6 +24,7 @@ class MessageType(IntEnum):
 
     ERROR = 1
     EXPERIMENTER = 4
+    PACKET_IN = 10
     PORT_STATUS = 12
     FLOW_MOD = 14
     GROUP_MOD = 15

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from ..compiler.fields import FIELDS, IN_PORT, Field
 from ..compiler.pipeline import REGISTERS
 from ..compiler.rows import (
+    CONTROLLER_PORT,
     IN_PORT_PORT,
     Action,
     Clone,
@@ -221,6 +222,9 @@ class Visit:
 
     def _output(self, task: _Task, port: int) -> None:
         copy = task.copy
+        if port == CONTROLLER_PORT:
+            task.happened.append("tell the controller")
+            return
         if port == IN_PORT_PORT:
             port = copy.in_port
         elif port == copy.in_port:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import select
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 
 from dummy_fabric import DummyFabric
@@ -49,7 +49,11 @@ class DrivenSystem:
         for name, peer in self.peers.items():
             peer.accept()
             self.system.switch_connected(name, self.version)
-        while not all(manager.in_step for manager in self.system.switches.values()):
+        self.follow()
+
+    def follow(self, holds: Callable[[], object] = lambda: True) -> None:
+        """Pass on what switches say until something holds, and each of them is in step."""
+        while not (holds() and all(manager.in_step for manager in self.system.switches.values())):
             ready, _, _ = select.select([*self.peers.values()], [], [], PATIENCE_SECONDS)
             assert ready, [name for name, manager in self.system.switches.items() if not manager.in_step]
             for name, peer in self.peers.items():

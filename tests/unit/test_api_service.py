@@ -76,6 +76,7 @@ def test_a_tenant_from_birth_to_death(system: System, web: FlaskClient) -> None:
         "interfaces": {"eth0": {"mac": "02:00:00:00:09:01", "ips": ["10.0.0.9"], "at": "host1:vm9", "networks": ["W"]}},
         "chosen_macs": [],
         "policy_networks": {},
+        "moving": {},
         "prepared": False,
         "failed": False,
         "unit": None,

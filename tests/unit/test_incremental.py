@@ -18,11 +18,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from memory_store import MemoryStore
 
+from ryu_vnet.compiler.facts import shadows
 from ryu_vnet.compiler.presence import home_of
 from ryu_vnet.compiler.tables import compile_tables
-from ryu_vnet.errors import StoreError, VnetError
+from ryu_vnet.errors import NotFound, StoreError, VnetError
 from ryu_vnet.fabric.observed import PortState, Topology
-from ryu_vnet.managers import requests
+from ryu_vnet.managers import moves, requests
 from ryu_vnet.managers.communication import Effects
 from ryu_vnet.managers.difference import Before, Contents, difference
 from ryu_vnet.managers.programme import Programme
@@ -30,6 +31,7 @@ from ryu_vnet.managers.requests import Work
 from ryu_vnet.managers.system import System
 from ryu_vnet.model.names import format_mac, placed_mac
 from ryu_vnet.model.state import Model
+from ryu_vnet.model.values import Node
 from ryu_vnet.openflow.rows import encode_group, encode_row
 from ryu_vnet.schema import FabricSpec, Intent, InterfaceSpec, NetworkSpec, NodeSpec
 
@@ -131,6 +133,11 @@ class History:
         networks = [network.name for network in self.system.model.networks(tenant)] or ["net0"]
         nodes = [node.name for node in self.system.model.nodes(tenant)] or ["vm0"]
         return tenant, chance.choice(networks), chance.choice(nodes)
+
+    def some(self, chance: random.Random, nodes: list[Node]) -> Node:
+        if not nodes:
+            raise NotFound("there is none")
+        return chance.choice(nodes)
 
     def networks(self, tenant: str) -> list[str]:
         return [network.name for network in self.system.model.networks(tenant)]
@@ -248,6 +255,23 @@ class History:
         at = chance.choice([{}, {"eth0": self.place(chance)}])
         self.system.request(lambda work: requests.start(work, tenant, node, at))
 
+    def move(self, chance: random.Random) -> None:
+        node = self.some(chance, [node for node in self.system.model.nodes() if node.running])
+        to = {interface.name: self.place(chance) for interface in node.interfaces if chance.random() < 0.7}
+        self.system.request(lambda work: moves.move(work, node.tenant, node.name, to))
+
+    def arrive(self, chance: random.Random) -> None:
+        """At once, or one interface of it; or not at all."""
+        nodes = self.system.model.nodes()
+        node = self.some(chance, [n for n in nodes if any(i.target is not None for i in n.interfaces)])
+        act = chance.choice([moves.arrive, moves.arrive, moves.arrive, moves.stay])
+        self.system.request(lambda work: act(work, node.tenant, node.name))
+
+    def settle_down(self, chance: random.Random) -> None:
+        for node in self.system.model.nodes():
+            left = {i.name: i.left for i in node.interfaces if i.left is not None}
+            self.system.request(lambda work, n=node, left=left: moves.settle_down(work, n.tenant, n.name, left))
+
     def stop(self, chance: random.Random) -> None:
         tenant, _, node = self.one(chance)
         self.system.request(lambda work: requests.stop(work, tenant, node))
@@ -356,8 +380,9 @@ class History:
         fabric, model = self.system.fabric, self.system.model
         members = [(network, member) for network in model.networks() for member in model.members(network.ref)]
         members += [(part, member) for part in model.combinations() for member in model.members(part.last)]
-        homes = ((network.number, home_of(member, fabric)) for network, member in members)
-        inside = {(home.segment, number) for number, home in homes if home is not None and home.segment is not None}
+        homes = ((network.number, member, home_of(member, fabric)) for network, member in members)
+        inside = {(home.segment, number) for number, _, home in homes if home is not None and home.segment is not None}
+        inside |= {(segment, n.number) for n, member in members for _, segment in shadows(member, fabric)}
         return {(segment, number) for segment, number in inside if segment in fabric.with_trunks}
 
 
@@ -376,11 +401,16 @@ REQUESTS = (
     "detach",
     "start",
     "stop",
+    "move",
+    "move",
+    "arrive",
+    "settle_down",
     "network",
     "delete_network",
     "renumber",
 )
-KINDS = (*REQUESTS, *REQUESTS, "ports", "ports", "plug", "plug", "in_step", "in_step", "tick", "fail", "crash")
+EVENTS = ("move", "arrive", "arrive", "ports", "ports", "plug", "plug", "in_step", "in_step", "tick", "fail", "crash")
+KINDS = (*REQUESTS, *REQUESTS, *EVENTS)
 SEEDS = st.integers(0, 2**32)
 HISTORIES = st.lists(st.tuples(st.sampled_from(KINDS), SEEDS), min_size=6, max_size=25)
 

@@ -105,7 +105,7 @@ def test_what_is_told_unasked_in_of13() -> None:
     oracle = Oracle(Version.OF13)
     ofp = oracle.ofp
     ports = 1 << ofp.OFPPR_ADD | 1 << ofp.OFPPR_DELETE | 1 << ofp.OFPPR_MODIFY
-    theirs = oracle.parser.OFPSetAsync(oracle.datapath, [0, 0], [ports, ports], [0, 0])
+    theirs = oracle.parser.OFPSetAsync(oracle.datapath, [1 << ofp.OFPR_ACTION, 0], [ports, ports], [0, 0])
     assert messages.set_async(Version.OF13, XID) == oracle.bytes_of(theirs)
 
 
@@ -114,11 +114,12 @@ def test_what_is_told_unasked_in_of14() -> None:
     ofp = oracle.ofp
     ports = 1 << ofp.OFPPR_ADD | 1 << ofp.OFPPR_DELETE | 1 << ofp.OFPPR_MODIFY
     groups = 1 << ofp.OFPRFR_GROUP_MOD
-    masks = {"PACKET_IN": 0, "PORT_STATUS": ports, "FLOW_REMOVED": 0, "ROLE_STATUS": 0, "TABLE_STATUS": 0}
+    masks = {"PORT_STATUS": ports, "FLOW_REMOVED": 0, "ROLE_STATUS": 0, "TABLE_STATUS": 0, "REQUESTFORWARD": groups}
+    both = [(name, role, mask) for name, mask in masks.items() for role in ("SLAVE", "MASTER")]
+    packets = [("PACKET_IN", "SLAVE", 0), ("PACKET_IN", "MASTER", 1 << ofp.OFPR_APPLY_ACTION)]
     properties = [
         oracle.parser.OFPAsyncConfigPropReasons(getattr(ofp, f"OFPACPT_{name}_{role}"), 8, mask)
-        for name, mask in [*masks.items(), ("REQUESTFORWARD", groups)]
-        for role in ("SLAVE", "MASTER")
+        for name, role, mask in [*packets, *both]
     ]
     assert messages.set_async(Version.OF14, XID) == oracle.bytes_of(
         oracle.parser.OFPSetAsync(oracle.datapath, properties)
