@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import NamedTuple
 
 from ..fabric.observed import PortState
@@ -24,7 +24,8 @@ class Moves:
 
     def __init__(self) -> None:
         self._coming: dict[Place, Moving] = {}
-        self._going: dict[Place, Moving] = {}
+        self._going: dict[Place, tuple[Moving, Place]] = {}
+        """By where they are: who, and where to."""
         self._numbers: dict[int, Moving] = {}
         self._left: dict[Moving, tuple[Place, int, float | None]] = {}
         """Where it was, the revision by which everybody is to know, and since when everybody does."""
@@ -35,12 +36,14 @@ class Moves:
         for who, interface in _interfaces(old):
             self._numbers.pop(interface.number, None)
             if interface.target is not None and interface.place is not None:
-                for places, place in ((self._coming, interface.target), (self._going, interface.place)):
-                    if places.get(place) == who:
-                        del places[place]
+                if self._coming.get(interface.target) == who:
+                    del self._coming[interface.target]
+                if self._going.get(interface.place) == (who, interface.target):
+                    del self._going[interface.place]
         for who, interface in _interfaces(new):
             if interface.target is not None and interface.place is not None:
-                self._coming[interface.target] = self._going[interface.place] = who
+                self._coming[interface.target] = who
+                self._going[interface.place] = who, interface.target
                 self._numbers[interface.number] = who
             if interface.left is not None:
                 left[who] = interface.left
@@ -51,15 +54,17 @@ class Moves:
             if who not in self._left or self._left[who][0] != place:
                 self._left[who] = place, revision, None
 
-    def arrived(self, switch: str, before: Ports, now: Ports) -> Iterator[Moving]:
-        """Those who are where they were moving to, to judge by what a switch says of its ports: the new port has come
-        up, or the old one is gone."""
+    def arrived(self, switch: str, before: Ports, now: Ports, is_there: Callable[[Place], bool]) -> Iterator[Moving]:
+        """Those who are where they were moving to, or soon will be, to judge by what a switch says of its ports: the
+        new port has come up; or the old one is gone, or is down while the new one `is_there`."""
         for port in before.keys() | now.keys():
             place = Place(switch, port)
             if place in self._coming and _is_up(now, port) and not _is_up(before, port):
                 yield self._coming[place]
-            if place in self._going and port not in now:
-                yield self._going[place]
+            if place in self._going and not _is_up(now, port):
+                who, target = self._going[place]
+                if port not in now or is_there(target):
+                    yield who
 
     def of_interface(self, number: int) -> Moving | None:
         """Who moves that has this interface, by its number."""

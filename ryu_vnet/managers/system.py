@@ -274,8 +274,11 @@ class System:
         if name in self.fabric.switches and ports != before:
             self._reported[name] = ports
             self._take_in_soon()
-            for who in self._moves.arrived(name, before or {}, ports):
+            for who in self._moves.arrived(name, before or {}, ports, self._has_port):
                 self._arrive_soon(who)
+
+    def _has_port(self, place: Place) -> bool:
+        return place.port in self._reported.get(place.switch, self.ports.get(place.switch, {}))
 
     def _on_heard(self, name: str, cookie: int) -> None:
         origin = origin_of(cookie)

@@ -61,6 +61,15 @@ def _place_document(place: Place | None) -> list[str] | None:
     return [place.switch, place.port] if place is not None else None
 
 
+def _place(document: list[str] | None) -> Place | None:
+    return Place(*document) if document else None
+
+
+def _first_networks(document: Json) -> tuple[str, ...]:
+    """As stored before there could be several."""
+    return (document["network"],) if document["network"] is not None else ()
+
+
 def from_document(key: str, document: Json) -> Value:
     """The value that was stored under a key. Raises StoreError where it is none of ours."""
     kind = key.partition("/")[0]
@@ -104,10 +113,11 @@ def _interface(document: Json) -> Interface:
         document["number"],
         parse_mac(document["mac"]) if document["mac"] is not None else None,
         tuple(map(parse_prefix, document["ips"])),
-        Place(*document["place"]) if document["place"] else None,
-        tuple(document["networks"]),
-        document["chosen"],
-        tuple(document["by_policy"]),
-        Place(*document["target"]) if document["target"] else None,
-        Place(*document["left"]) if document["left"] else None,
+        _place(document["place"]),
+        tuple(document["networks"]) if "networks" in document else _first_networks(document),
+        # What was stored before there was a choice was given.
+        document.get("chosen", False),
+        tuple(document.get("by_policy", ())),
+        _place(document.get("target")),
+        _place(document.get("left")),
     )

@@ -146,6 +146,15 @@ def test_a_port_that_goes_is_a_sign() -> None:
     assert vm1(system).place == Place("h3", "new")
 
 
+def test_a_port_that_is_down_is_a_sign_where_the_other_is_there() -> None:
+    system = two_racks()
+    move(system, "h3:new")
+    plug(system, "h3", "new", up=False)
+    assert vm1(system).place == Place("h1", "vm1")
+    plug(system, "h1", "vm1", up=False)
+    assert vm1(system).place == Place("h3", "new")
+
+
 def test_a_frame_is_a_sign() -> None:
     system = two_racks()
     plug(system, "h2", "new")

@@ -183,10 +183,14 @@ def test_a_restart_changes_no_address() -> None:
     assert not again.request(lambda work: requests.apply(work, intent(a=node(one("h1:a")), b=node(one())))).changed
 
 
-def test_a_node_that_was_stored_before_there_was_a_choice_is_read() -> None:
-    known = Node("red", "vm", False, (Interface("eth0", 1, 0x02_00_00_00_00_01),))
+@pytest.mark.parametrize("network", [None, "X"])
+def test_a_node_that_was_stored_before_there_was_a_choice_is_read(network: str | None) -> None:
+    networks = (network,) if network else ()
+    known = Node("red", "vm", False, (Interface("eth0", 1, 0x02_00_00_00_00_01, networks=networks),))
     document = to_document(known)
-    del document["interfaces"][0]["chosen"]
+    for name in ("chosen", "networks", "by_policy", "target", "left"):
+        del document["interfaces"][0][name]
+    document["interfaces"][0]["network"] = network
     assert from_document("node/red/vm", document) == known
 
 
