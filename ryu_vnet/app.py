@@ -20,6 +20,7 @@ from .errors import VnetError, WireError
 from .framework import DEAD, MAIN, hub, ofp_event, set_ev_cls
 from .managers.bridge import refusals
 from .managers.communication import CommunicationManager
+from .managers.placers import placer
 from .managers.system import System
 from .openflow.wire import Version
 from .ovsdb import use_tls
@@ -124,9 +125,11 @@ class VnetApp(framework.Application):
         gc.disable()
         try:
             self.settings = read_settings()
+            chosen = placer(self.settings.placement)
             store = SqliteStore(self.settings.store)
             self._listener = framework.listen(self.settings)
             self.system = System(store, self._send, time.monotonic, self._soon, compiled=False)
+            self.system.placer = chosen
         except VnetError as error:
             # Neither framework knows an application that cannot start: anything else would end in a traceback.
             raise SystemExit(f"ryu-vnet cannot start: {error}") from None

@@ -29,7 +29,7 @@ from urllib.parse import quote
 
 import requests
 
-from .errors import Conflict, Exhausted, Invalid, NotFound, Problem, StoreError, Unreachable
+from .errors import Conflict, Exhausted, Invalid, NotFound, PlacerFailed, Problem, StoreError, Unreachable
 
 Json = dict[str, Any]
 
@@ -70,8 +70,8 @@ class Client:
     `url`, `token` and `ca` (a file of certificates to trust) default to VNET_URL, VNET_TOKEN and VNET_CA. `wait` of
     every changing method is in seconds: how long to wait until all switches concerned have acknowledged the change.
 
-    Each method raises Invalid, NotFound, Conflict or Exhausted where the controller refuses, and Unreachable where it
-    does not answer.
+    Each method raises Invalid, NotFound, Conflict, Exhausted or PlacerFailed where the controller refuses, and
+    Unreachable where it does not answer.
     """
 
     def __init__(self, url: str | None = None, token: str | None = None, ca: str | None = None) -> None:
@@ -147,10 +147,20 @@ class Client:
             network["members_next"] = None
         return network
 
-    def put_network(self, ref: str, *, tagged: bool = False, traffic: Sequence[Json] = (), wait: float = 0) -> Answer:
+    def put_network(
+        self,
+        ref: str,
+        *,
+        tagged: bool = False,
+        traffic: Sequence[Json] = (),
+        reserve: Sequence[str] = (),
+        wait: float = 0,
+    ) -> Answer:
         """Make a network, or change it. `tagged`: its nodes may send 802.1Q tags of their own. `traffic` is the class
-        of frames that it is for, as in an intent: `[{"protocol": "tcp", "port": "80"}]`; none: all frames."""
-        return self._change("PUT", _path(ref, "networks"), wait, {"tagged": tagged, "traffic": [*traffic]})
+        of frames that it is for, as in an intent: `[{"protocol": "tcp", "port": "80"}]`; none: all frames. `reserve`:
+        segments in which it keeps a tag whether or not a node of it is there."""
+        body = {"tagged": tagged, "traffic": [*traffic], "reserve": [*reserve]}
+        return self._change("PUT", _path(ref, "networks"), wait, body)
 
     def delete_network(self, ref: str, *, wait: float = 0) -> Answer:
         """Remove a network that has no member any more."""
@@ -181,7 +191,11 @@ class Client:
         return self._change("DELETE", _member_path(node, network), wait, interface=interface)
 
     def start(self, node: str, at: Mapping[str, str] | None = None, *, wait: float = 0) -> Answer:
-        """Let a node run; `at` has the switch port of each interface whose place is to be set or changed."""
+        """Let a node run; `at` has the switch port, or the switch, of each interface whose place is to be set or new.
+
+        A node without a place is put on a host that is chosen. Where ports are named for it, `raw["placed"]` of the
+        answer has them by interface, with the reasons: `{"eth0": {"at": "host1:vn7", "reasons": [...]}}`.
+        """
         return self._change("POST", f"{_path(node, 'nodes')}/start", wait, {"at": dict(at or {})})
 
     def move(self, node: str, to: Mapping[str, str] | None = None, *, now: bool = False, wait: float = 0) -> Answer:
@@ -196,6 +210,26 @@ class Client:
     def stop(self, node: str, *, wait: float = 0) -> Answer:
         """Let a node run no more."""
         return self._change("POST", f"{_path(node, 'nodes')}/stop", wait)
+
+    def restart(self, node: str, at: Mapping[str, str] | None = None, *, wait: float = 0) -> Answer:
+        """Stop a node, if it runs, and start it as `start` does."""
+        return self._change("POST", f"{_path(node, 'nodes')}/restart", wait, {"at": dict(at or {})})
+
+    def fail(self, node: str, *, wait: float = 0) -> Answer:
+        """A node does not run any more, and was not asked to stop."""
+        return self._change("POST", f"{_path(node, 'nodes')}/fail", wait)
+
+    def prepare(self, node: str, at: Mapping[str, str] | None = None, *, wait: float = 0) -> Answer:
+        """Set everything up for a node but its own switch, at a place as for `start`."""
+        return self._change("POST", f"{_path(node, 'nodes')}/prepare", wait, {"at": dict(at or {})})
+
+    def unprepare(self, node: str, *, wait: float = 0) -> Answer:
+        """A node is not prepared any more."""
+        return self._change("DELETE", f"{_path(node, 'nodes')}/prepare", wait)
+
+    def place(self, node: str) -> Json:
+        """Where a node would start, and why there; nothing is changed."""
+        return self._get(f"{_path(node, 'nodes')}/place")
 
     # --- the fabric, and how things stand ---------------------------------------------------------------------------
 
@@ -350,6 +384,8 @@ def _result(response: requests.Response, url: str) -> Json:
         case "exhausted":
             after = response.headers.get("Retry-After", "")
             raise Exhausted(detail, int(after) if after.isdigit() else None)
+        case "placer-failed":
+            raise PlacerFailed(detail)
         case "store-error":
             raise StoreError(detail)
         case "unauthorized":

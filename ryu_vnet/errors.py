@@ -5,6 +5,7 @@
     ├── NotFound         it names something that does not exist
     ├── Conflict         it contradicts what exists: delete or change that first
     ├── Exhausted        no identifier is free (tags of a segment, numbers of the data centre)
+    ├── PlacerFailed     what chooses hosts broke off, or chose what it was not offered
     ├── StoreError       the store could not be read or written
     ├── WireError        bytes that are not what OpenFlow says they should be
     └── Unreachable      the controller, a switch or its database did not answer
@@ -75,6 +76,10 @@ class Exhausted(VnetError):
     def __init__(self, message: str, retry_after: int | None = None) -> None:
         self.retry_after = retry_after
         super().__init__(message)
+
+
+class PlacerFailed(VnetError):
+    """A placer, which may be somebody else's, broke off, or answered with none of the hosts that it was offered."""
 
 
 class StoreError(VnetError):

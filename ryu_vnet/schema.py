@@ -35,6 +35,13 @@ class SwitchSpec(_Shape):
     ovsdb: str | None = Field(
         None, description="Where its database listens", examples=["unix:/run/openvswitch/db.sock", "ssl:10.0.0.1:6640"]
     )
+    capacity: int | None = Field(
+        None,
+        ge=0,
+        description="How many units of size the nodes may take that placement puts on it; absent: no limit, but none "
+        "at all on a switch that others' frames pass, as a rack switch or an edge; 0: none",
+        examples=[64],
+    )
 
 
 class LinkSpec(_Shape):
@@ -76,6 +83,11 @@ class NetworkSpec(_Shape):
     tagged: bool = Field(False, description="Whether its nodes may send 802.1Q tags of their own")
     traffic: list[TrafficSpec] = Field(
         default_factory=list, description="The frames that it is for; none: all. ARP and neighbour discovery always are"
+    )
+    reserve: list[str] = Field(
+        default_factory=list,
+        description="Segments in which it keeps a tag whether or not a node of it is there",
+        examples=[["A"]],
     )
 
 
@@ -152,6 +164,8 @@ class MoveSpec(_Shape):
 
 
 class StartSpec(_Shape):
-    """Where a node starts: the switch port of each interface, for those whose place is to be set or changed."""
+    """Where a node starts: the switch port of each interface, or the switch alone, for those whose place is to be set
+    or changed. Where a port is not given it is named, and where nothing is given and there is no place, one is chosen.
+    """
 
-    at: dict[str, str] = Field(default_factory=dict, examples=[{"eth0": "host1:vnet0"}])
+    at: dict[str, str] = Field(default_factory=dict, examples=[{"eth0": "host1:vnet0"}, {"eth0": "host1"}])

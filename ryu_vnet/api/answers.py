@@ -111,10 +111,30 @@ class NodeAnswer(NodeSpec):
     )
 
 
+class PlacedInterface(BaseModel):
+    """Where an interface is, or would be, and why there."""
+
+    at: str = Field(description="The switch port: whoever runs the machine creates it", examples=["host1:vn7"])
+    reasons: list[str]
+
+
 class NodeChange(Change):
     """What a change of a node came to, and the node with the MAC addresses that its interfaces are to have."""
 
     node: NodeAnswer
+    placed: dict[str, PlacedInterface] = Field(
+        default_factory=dict, description="By interface: the places that the controller chose or named, and why"
+    )
+
+
+class PlaceAnswer(BaseModel):
+    """Where a node would start, or where it is."""
+
+    interfaces: dict[str, PlacedInterface]
+    refused: dict[str, str] = Field(
+        description="The hosts that could not be chosen, if one was chosen, with the reason: the first by name"
+    )
+    refused_count: int = Field(description="How many they are")
 
 
 class Nodes(Page):
@@ -139,6 +159,9 @@ class FabricAnswer(BaseModel):
     declared: FabricSpec
     segments: list[SegmentAnswer]
     links: list[LinkStatus]
+    taken: dict[str, int] = Field(
+        description="By switch: how much of its capacity the nodes take that have a place there, running or not"
+    )
 
 
 class SwitchAnswer(RootModel[SwitchStatus]):

@@ -10,7 +10,7 @@ from flask_openapi3.models.security_scheme import SecurityScheme
 from flask_openapi3.openapi import OpenAPI
 
 from ..managers.system import System
-from . import fabric, guard, problems, tenants, watching
+from . import fabric, guard, lifecycle, problems, tenants, watching
 from .answers import ProblemDocument
 from .metrics import Metrics
 from .service import Service, Wait
@@ -47,6 +47,7 @@ def create_api(
     guard.install(app, token)
     problems.install(app)
     tenants.install(app, service)
+    lifecycle.install(app, service)
     fabric.install(app, service)
     watching.install(app, service)
 

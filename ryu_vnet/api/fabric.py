@@ -65,7 +65,8 @@ def _declared(app: OpenAPI, service: Service) -> None:
     def get_fabric() -> Response:
         """The fabric as it was declared, with its segments, and its links as the switches see them."""
         segments, links = _segments(service.system), link_statuses(service.system)
-        return answer(FabricAnswer(declared=_declared_spec(service.system.fabric), segments=segments, links=links))
+        declared, taken = _declared_spec(service.system.fabric), dict(sorted(service.system.model.taken().items()))
+        return answer(FabricAnswer(declared=declared, segments=segments, links=links, taken=taken))
 
     @app.put("/v1/fabric", tags=[FABRIC], responses=CHANGES)
     def put_fabric(query: WaitQuery, body: FabricSpec) -> Response:
@@ -82,7 +83,9 @@ def _declared_spec(fabric: Fabric) -> FabricSpec:
     return FabricSpec(
         mtu=fabric.mtu,
         switches={
-            name: SwitchSpec(dpid=switch.dpid, segment=switch.segment, ovsdb=switch.ovsdb)
+            name: SwitchSpec(
+                dpid=switch.dpid, segment=switch.segment, ovsdb=switch.ovsdb, capacity=fabric.capacities.get(name)
+            )
             for name, switch in sorted(fabric.switches.items())
         },
         links=[LinkSpec(kind=link.kind.value, a=str(link.a), b=str(link.b)) for link in fabric.links],

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from werkzeug.exceptions import HTTPException
 
-from ..errors import Conflict, Exhausted, Invalid, NotFound, Problem, StoreError, VnetError
+from ..errors import Conflict, Exhausted, Invalid, NotFound, PlacerFailed, Problem, StoreError, VnetError
 from ..schema import FabricSpec, Intent, NetworkSpec, NodeSpec
 from .queries import StartBody
 
@@ -25,6 +25,7 @@ _STATUS: dict[type[VnetError], HTTPStatus] = {
     NotFound: HTTPStatus.NOT_FOUND,
     Conflict: HTTPStatus.CONFLICT,
     Exhausted: HTTPStatus.INSUFFICIENT_STORAGE,
+    PlacerFailed: HTTPStatus.BAD_GATEWAY,
 }
 _BODIES: tuple[type[BaseModel], ...] = (FabricSpec, Intent, NetworkSpec, NodeSpec, StartBody)
 _LONGEST = 80

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from http import HTTPStatus
 
 from flask import Response
@@ -10,14 +11,26 @@ from flask_openapi3.models.tag import Tag
 from flask_openapi3.openapi import OpenAPI
 from flask_openapi3.types import ResponseDict
 
-from ..managers import moves, requests
+from ..managers import lifecycle, moves, requests
+from ..managers.hosting import Hosting
 from ..managers.requests import Work
 from ..managers.status import member_statuses, network_status
 from ..model.names import format_mac, format_prefix
 from ..model.state import Model
 from ..model.values import Interface, Node
 from ..schema import InterfaceSpec, MoveSpec, NetworkSpec, NodeSpec
-from .answers import Change, Members, NetworkAnswer, Networks, NodeAnswer, NodeChange, Nodes, TenantAnswer, Tenants
+from .answers import (
+    Change,
+    Members,
+    NetworkAnswer,
+    Networks,
+    NodeAnswer,
+    NodeChange,
+    Nodes,
+    PlacedInterface,
+    TenantAnswer,
+    Tenants,
+)
 from .queries import (
     PAGE,
     MemberPath,
@@ -36,6 +49,9 @@ NODE_CHANGES: ResponseDict = {200: NodeChange, 202: NodeChange}
 TENANTS = Tag(name="tenants", description="Who owns networks and nodes")
 NETWORKS = Tag(name="networks", description="Private layer-2 broadcast domains")
 NODES = Tag(name="nodes", description="Virtual machines and physical systems")
+
+PlacingEdit = Callable[[Work, Hosting, str, str], lifecycle.Placing]
+"""A request that may choose or name places, of a node by tenant and name."""
 
 
 def install(app: OpenAPI, service: Service) -> None:
@@ -171,7 +187,7 @@ def _nodes(app: OpenAPI, service: Service) -> None:
     @app.put(one, tags=[NODES], responses=NODE_CHANGES)
     def put_node(path: NodePath, query: WaitQuery, body: NodeSpec) -> Response:
         """Make a node, or replace it as a whole; an interface put again without a MAC address keeps what it has."""
-        return _change(service, path, lambda work: requests.put_node(work, path.tenant, path.node, body), query.wait)
+        return changed(service, path, lambda work: requests.put_node(work, path.tenant, path.node, body), query.wait)
 
     @app.delete(one, tags=[NODES], responses=CHANGES)
     def delete_node(path: NodePath, query: WaitQuery) -> Response:
@@ -184,8 +200,9 @@ def _running(app: OpenAPI, service: Service) -> None:
 
     @app.post(f"{one}/start", tags=[NODES], responses=NODE_CHANGES)
     def start_node(path: NodePath, query: WaitQuery, body: StartBody) -> Response:
-        """Let a node run, at the switch ports given or those that it has; says which MAC addresses it is to have."""
-        return _change(service, path, lambda work: requests.start(work, path.tenant, path.node, body.at), query.wait)
+        """Let a node run, at the switch ports or switches given, where it was, or on a host that is chosen; says which
+        MAC addresses it is to have, and which ports were named for it."""
+        return placed_change(service, path, partial(lifecycle.start, at=body.at), query.wait)
 
     @app.post(f"{one}/move", tags=[NODES], responses=NODE_CHANGES)
     def move_node(path: NodePath, query: WaitQuery, body: MoveSpec) -> Response:
@@ -198,12 +215,12 @@ def _running(app: OpenAPI, service: Service) -> None:
             if body.now:
                 moves.arrive(work, path.tenant, path.node)
 
-        return _change(service, path, edit, query.wait)
+        return changed(service, path, edit, query.wait)
 
     @app.delete(f"{one}/move", tags=[NODES], responses=NODE_CHANGES)
     def stay_node(path: NodePath, query: WaitQuery) -> Response:
         """Give up a move before the node has arrived: it stays where it is."""
-        return _change(service, path, lambda work: moves.stay(work, path.tenant, path.node), query.wait)
+        return changed(service, path, lambda work: moves.stay(work, path.tenant, path.node), query.wait)
 
     @app.post(f"{one}/stop", tags=[NODES], responses=CHANGES)
     def stop_node(path: NodePath, query: WaitQuery) -> Response:
@@ -211,12 +228,36 @@ def _running(app: OpenAPI, service: Service) -> None:
         return service.change(lambda work: requests.stop(work, path.tenant, path.node), query.wait)
 
 
-def _change(service: Service, path: NodePath, edit: Callable[[Work], None], seconds: float) -> Response:
+def placed_change(service: Service, path: NodePath, edit: PlacingEdit, seconds: float) -> Response:
+    """The same for a request that may choose or name places: the answer has them too, and why."""
+    placing = lifecycle.Placing()
+
+    def place(work: Work) -> None:
+        nonlocal placing
+        placing = edit(work, Hosting(service.system), path.tenant, path.node)
+
+    return changed(service, path, place, seconds, lambda: placed(placing))
+
+
+def placed(placing: lifecycle.Placing) -> dict[str, PlacedInterface]:
+    """What is told of places."""
+    return {name: PlacedInterface(at=str(one.at), reasons=[*one.reasons]) for name, one in placing.told.items()}
+
+
+def changed(
+    service: Service,
+    path: NodePath,
+    edit: Callable[[Work], None],
+    seconds: float,
+    told: Callable[[], dict[str, PlacedInterface]] = dict,
+) -> Response:
     """Do a request about a node, as `Service.change`, and answer with the node too, as the request has left it."""
     done = service.system.request(edit)
     node = _node_answer(requests.require_node(service.reading(), path.tenant, path.node))
     waiting = service.pending(done.revision, seconds)
-    body = NodeChange(revision=done.revision, changed=done.changed, realised=not waiting, pending=waiting, node=node)
+    body = NodeChange(
+        revision=done.revision, changed=done.changed, realised=not waiting, pending=waiting, node=node, placed=told()
+    )
     return answer(body, HTTPStatus.ACCEPTED if waiting else HTTPStatus.OK)
 
 

@@ -36,6 +36,7 @@ _SETTINGS = {
     "ovsdb-cert": ("FILE", "Certificate shown to databases behind ssl:, PEM."),
     "ovsdb-key": ("FILE", "Its private key, PEM."),
     "ovsdb-ca": ("FILE", "Authority that must have signed the databases' certificates."),
+    "placement": ("NAME", "How hosts are chosen: closest, spread, or an entry point of ryu_vnet.placement."),
 }
 """Options of the controller, which are those of `ryu_vnet.settings`: each sets VNET_ and its name."""
 

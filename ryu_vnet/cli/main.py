@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from . import completion, fabric, nodes, running, top, watch
+from . import completion, fabric, lifecycle, nodes, running, top, watch
 from .session import EXIT_CODES, Group, global_options
 
 _EXAMPLES = (
@@ -35,6 +35,7 @@ def main() -> None:
 
 nodes.install(main)
 running.install(main)
+lifecycle.install(main)
 fabric.install(main)
 watch.install(main)
 top.install(main)

@@ -135,6 +135,7 @@ def network_show(session: Session, network: str) -> None:
     examples=(
         "vnet network create red/X",
         "vnet network create red/X --tagged",
+        "vnet network create red/X --reserve A --reserve B",
         "vnet network create red/web --traffic protocol=tcp,port=80 --traffic protocol=tcp,port=443",
     ),
 )
@@ -147,12 +148,17 @@ def network_show(session: Session, network: str) -> None:
     metavar="NAME=VALUE,...",
     help="Only such frames: ethertype, protocol, port, source_port, destination_port, dscp. May be repeated.",
 )
+@click.option(
+    "--reserve", multiple=True, metavar="SEGMENT", help="It keeps a tag there, whoever is there. May be repeated."
+)
 @pass_session
-def network_create(session: Session, network: str, tagged: bool, terms: tuple[str, ...]) -> None:
+def network_create(
+    session: Session, network: str, tagged: bool, terms: tuple[str, ...], reserve: tuple[str, ...]
+) -> None:
     """Make a network, or change what it is."""
     traffic = [_term(text) for text in terms]
     session.change(
-        lambda wait: session.client.put_network(network, tagged=tagged, traffic=traffic, wait=wait),
+        lambda wait: session.client.put_network(network, tagged=tagged, traffic=traffic, reserve=reserve, wait=wait),
         f"network {network} is there",
     )
 
@@ -319,12 +325,15 @@ def node_create(session: Session, /, node: str, interface: str | None, running: 
 @_interface_options
 @_attribute_options
 @click.option("--no-ip", is_flag=True, help="Its IP addresses are not known, and are not checked any more.")
+@click.option("--no-at", is_flag=True, help="It has no place any more, and takes nothing of its host; it must not run.")
 @click.option("--remove", is_flag=True, help="Take the interface away.")
 @pass_session
-def node_set(session: Session, /, node: str, interface: str | None, no_ip: bool, remove: bool, **parts: Any) -> None:
+def node_set(
+    session: Session, /, node: str, interface: str | None, no_ip: bool, no_at: bool, remove: bool, **parts: Any
+) -> None:
     """Change what a node is, change an interface of it, add one, or take one away. What is not given stays."""
     attributes = _taken(parts)
-    given, name = _given(**parts), interface or USUAL
+    given, name = _given(**parts) | ({"at": None} if no_at else {}), interface or USUAL
     if not (given or interface or no_ip or remove or attributes):
         raise click.UsageError("nothing is to be set: say what, or name an interface to add")
     known = session.client.node(node)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from . import addresses, complete
+from . import addresses, complete, placing
 from .session import Command, Session
 
 pass_session = click.make_pass_decorator(Session)
@@ -43,17 +43,18 @@ def detach(session: Session, node: str, network: str, interface: str | None) -> 
     session.change(lambda wait: client.detach(node, network, interface, wait=wait), f"{node} is not in {network}")
 
 
-_at_option = click.option(
+at_option = click.option(
     "--at",
     multiple=True,
-    metavar="[INTERFACE=]SWITCH:PORT",
-    help="Where it runs; may be repeated.",
+    metavar="[INTERFACE=]SWITCH[:PORT]",
+    help="Where it runs; a port that is not given is named by the controller. May be repeated.",
     shell_complete=complete.PORT,
 )
 
 
-def _places(session: Session, node: str, at: tuple[str, ...]) -> dict[str, str]:
-    places = {}
+def places(session: Session, node: str, at: tuple[str, ...]) -> dict[str, str]:
+    """What was given for --at, by interface."""
+    found = {}
     for text in at:
         name, equals, place = text.rpartition("=")
         if not equals:
@@ -62,8 +63,8 @@ def _places(session: Session, node: str, at: tuple[str, ...]) -> dict[str, str]:
                 listed = ", ".join(names) or "none"
                 raise click.UsageError(f"{node} has the interfaces {listed}: say which, --at INTERFACE={place}")
             name = names[0]
-        places[name] = place
-    return places
+        found[name] = place
+    return found
 
 
 @click.command(
@@ -72,16 +73,17 @@ def _places(session: Session, node: str, at: tuple[str, ...]) -> dict[str, str]:
     examples=(
         "vnet start red/vm1.1",
         "vnet start red/vm1.1 --at host1:vnet0",
+        "vnet start red/vm1.1 --at host1",
         "vnet start red/fw --at eth1=host2:vnet4",
     ),
 )
 @click.argument("node", shell_complete=complete.NODE)
-@_at_option
+@at_option
 @pass_session
 def start(session: Session, node: str, at: tuple[str, ...]) -> None:
-    """Let a node run, where it was or at other switch ports."""
-    places = _places(session, node, at)
-    addresses.change(session, lambda wait: session.client.start(node, places, wait=wait), f"{node} runs")
+    """Let a node run, where it was or at other switch ports. One that has no place is put on a host that is chosen."""
+    given = places(session, node, at)
+    placing.change(session, node, lambda wait: session.client.start(node, given, wait=wait), f"{node} runs")
 
 
 @click.command(
@@ -117,9 +119,9 @@ def move(session: Session, node: str, to: tuple[str, ...], now: bool, cancel: bo
     if cancel:
         addresses.change(session, lambda wait: session.client.stay(node, wait=wait), f"{node} stays where it is")
         return
-    places = _places(session, node, to)
+    to_places = places(session, node, to)
     done = f"{node} is followed to where it is now" if now else f"{node} may move"
-    addresses.change(session, lambda wait: session.client.move(node, places, now=now, wait=wait), done)
+    addresses.change(session, lambda wait: session.client.move(node, to_places, now=now, wait=wait), done)
 
 
 @click.command("stop", cls=Command, examples=("vnet stop red/vm1.1",))
@@ -132,13 +134,12 @@ def stop(session: Session, node: str) -> None:
 
 @click.command("restart", cls=Command, examples=("vnet restart red/vm1.1",))
 @click.argument("node", shell_complete=complete.NODE)
-@_at_option
+@at_option
 @pass_session
 def restart(session: Session, node: str, at: tuple[str, ...]) -> None:
-    """Stop a node, wait until the switches have it, and start it again."""
-    places = _places(session, node, at)
-    with session.patiently(f"stopping {node}"):
-        stopped = session.client.stop(node, wait=session.wait)
-    for pending in stopped.pending:
-        session.complain(f"not stopped yet on {pending.switch}: {pending.why}")
-    addresses.change(session, lambda wait: session.client.start(node, places, wait=wait), f"{node} runs again")
+    """Stop a node, if it runs, and start it again, in one change: where it was, or at other switch ports.
+
+    Where it was nothing need be changed: to have its rows removed for a while, use stop and start.
+    """
+    given = places(session, node, at)
+    placing.change(session, node, lambda wait: session.client.restart(node, given, wait=wait), f"{node} runs")

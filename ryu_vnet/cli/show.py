@@ -22,6 +22,7 @@ COLOURS = {
     "refused": "red",
     "rejected": "red",
     "down": "red",
+    "failed": "red",
 }
 
 
@@ -84,18 +85,37 @@ def network(console: Console, found: Json) -> None:
         for part in found["members"]
     ]
     table(console, ["member", "interface", "at", "state"], rows, "members")
+    if found["reserve"]:
+        console.print(f"keeps a tag in {', '.join(found['reserve'])}, whoever is there", markup=False)
 
 
 def nodes(console: Console, found: list[Json]) -> None:
     """Nodes, one line an interface."""
     rows = []
     for part in found:
-        ref, state = f"{part['tenant']}/{part['name']}", "running" if part["running"] else "stopped"
+        ref, state = f"{part['tenant']}/{part['name']}", coloured(_life(part))
         for name, interface in sorted(part["interfaces"].items()) or [("", {})]:
             ips = ", ".join(interface.get("ips", []))
             networks = ", ".join(interface.get("networks", []))
             rows.append([ref, state, name, interface.get("mac"), ips, interface.get("at"), networks])
     table(console, ["node", "state", "interface", "MAC", "IP", "at", "networks"], rows)
+
+
+def _life(node: Json) -> str:
+    """Whether a node runs, and if not, why not or how far it is."""
+    word = "running" if node["running"] else "failed" if node["failed"] else "stopped"
+    if not node["prepared"]:
+        return word
+    return "prepared" if word == "stopped" else f"{word}, prepared"
+
+
+def refused_hosts(console: Console, found: Json) -> None:
+    """The hosts that could not be chosen for a node."""
+    more = found["refused_count"] - len(found["refused"])
+    for host, reason in sorted(found["refused"].items()):
+        console.print(f"  not {host}: {reason}", markup=False)
+    if more:
+        console.print(f"  and {more} more", markup=False)
 
 
 def fabric(console: Console, found: Json, switches: list[Json]) -> None:
@@ -105,8 +125,19 @@ def fabric(console: Console, found: Json, switches: list[Json]) -> None:
         for part in found["segments"]
     ]
     table(console, ["segment", "switches", "edges", "edge in charge"], rows, "segments")
-    rows = [[part["name"], part["dpid"], part["segment"], coloured(part["state"])] for part in switches]
-    table(console, ["switch", "dpid", "segment", "state"], rows, "switches")
+    declared, taken = found["declared"]["switches"], found["taken"]
+    rows = [
+        [
+            part["name"],
+            part["dpid"],
+            part["segment"],
+            coloured(part["state"]),
+            declared.get(part["name"], {}).get("capacity"),
+            taken.get(part["name"], 0),
+        ]
+        for part in switches
+    ]
+    table(console, ["switch", "dpid", "segment", "state", "#capacity", "#taken"], rows, "switches")
     rows = [
         [part["kind"], part["a"], part["b"], "up" if part["up"] else coloured("down"), part["why"]]
         for part in found["links"]

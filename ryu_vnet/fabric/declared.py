@@ -68,7 +68,9 @@ class Link:
 
 @dataclass(frozen=True)
 class Fabric:
-    """Everything declared. `segments` gives each its number; `mtu` is that of the nodes, in bytes of IP.
+    """Everything declared. `segments` gives each its number; `mtu` is that of the nodes, in bytes of IP. `capacities`
+    has what nodes may take by placement, in units of size, of those switches that say so. That is no part of `Switch`:
+    no row follows from it.
 
     What is often asked of a fabric is found once and kept with it.
     """
@@ -77,6 +79,7 @@ class Fabric:
     links: tuple[Link, ...] = ()
     segments: dict[str, int] = field(default_factory=dict)
     mtu: int = DEFAULT_MTU
+    capacities: dict[str, int] = field(default_factory=dict)
 
     @cached_property
     def wires(self) -> dict[Place, tuple[LinkKind, Place]]:
@@ -144,6 +147,14 @@ class Fabric:
         return {switch.dpid: name for name, switch in self.switches.items()}
 
     @cached_property
+    def passed(self) -> frozenset[str]:
+        """The switches of segments that others' frames may pass: those with trunks to more than one other switch, and
+        edges that are not alone in their segment."""
+        with_others = (names for names in self.inside.values() if len(names) > 1)
+        edges = {name for names in with_others for name in names if name in self.core_switches}
+        return frozenset(edges.union(*self.passable.values()))
+
+    @cached_property
     def leaves(self) -> frozenset[str]:
         """The switches that have one way out at most: trunks to one neighbour, and no core link.
 
@@ -188,6 +199,9 @@ def _switch_problems(fabric: Fabric) -> Iterator[Problem]:
         where = f"fabric.switches.{name}.dpid"
         if not 0 < switch.dpid < 1 << 64:
             yield Problem(where, f"{switch.dpid:#x} is not a datapath identifier", "1 to 2^64 - 1")
+        if name in fabric.capacities and switch.segment is None:
+            hint = "leave it out: nodes are on switches of segments"
+            yield Problem(f"fabric.switches.{name}.capacity", f"core switch {name} takes no nodes", hint)
         other = by_dpid.setdefault(switch.dpid, name)
         if other != name:
             hint = "each bridge needs its own (other-config:datapath-id)"

@@ -21,6 +21,7 @@ def fabric_document(fabric: Fabric) -> Json:
     return {
         "mtu": fabric.mtu,
         "segments": fabric.segments,
+        "capacities": fabric.capacities,
         "switches": [
             {"name": s.name, "number": s.number, "dpid": f"{s.dpid:#x}", "segment": s.segment, "ovsdb": s.ovsdb}
             for _, s in sorted(fabric.switches.items())
@@ -40,7 +41,8 @@ def fabric_from(document: Json) -> Fabric:
             for part in document["switches"]
         ]
         links = tuple(Link(LinkKind(part["kind"]), Place(*part["a"]), Place(*part["b"])) for part in document["links"])
-        return Fabric({s.name: s for s in switches}, links, dict(document["segments"]), document["mtu"])
+        capacities = dict(document.get("capacities", {}))
+        return Fabric({s.name: s for s in switches}, links, dict(document["segments"]), document["mtu"], capacities)
     except (KeyError, TypeError, ValueError) as error:
         raise StoreError(f"the stored fabric cannot be read: {error!r}") from error
 

@@ -20,7 +20,7 @@ from operator import attrgetter
 from types import ModuleType
 from typing import Protocol
 
-from ..errors import Conflict, Exhausted, Invalid, Problem, VnetError
+from ..errors import Conflict, Exhausted, Invalid, PlacerFailed, Problem
 
 SETTING = "VNET_PLACEMENT"
 """The option of the controller that names the placer."""
@@ -34,22 +34,26 @@ LONGEST = 200
 """Characters that are repeated of what a placer says of itself when it fails."""
 
 
-class PlacerFailed(VnetError):
-    """A placer broke off, or answered with what is no choice among the hosts that it was offered."""
-
-
 @dataclass(frozen=True, slots=True)
 class Host:
     """A switch that nodes can be put on. `capacity` and `used` are in units of size.
 
-    A capacity of None is no limit; with one of 0 the host takes nobody, as a rack switch, or a host that is being
-    emptied. `used` may be above a capacity that was lowered later.
+    A capacity of None is no limit; with one of 0 the host takes nobody, as a host that is being emptied. `used` may be
+    above a capacity that was lowered later. `passed` is a switch that others' frames pass, as a rack switch or an edge:
+    it takes nodes where it has a capacity. One that is `away` cannot be set up now.
     """
 
     name: str
     segment: str
     capacity: int | None
     used: int
+    passed: bool = False
+    away: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it takes nodes at all."""
+        return not self.passed if self.capacity is None else self.capacity > 0
 
     @property
     def free_share(self) -> float:
@@ -149,6 +153,7 @@ class Bar(Enum):
 
     NOT_ASKED_FOR = "not asked for", "ask for other hosts or segments"
     CLOSED = "closed", "give a host a capacity"
+    AWAY = "away", "bring switches that are away back"
     APART = "with a node to be kept apart from", "take the node out of its anti-affinity group"
     FULL = "too full", "make room on a host"
 
@@ -179,8 +184,11 @@ def sift(wish: Wish, hosts: Iterable[Host], neighbourhood: Neighbourhood) -> tup
             return Bar.NOT_ASKED_FOR, f"segment {host.segment} is not one of those asked for"
         if wish.hosts is not None and (pattern is None or not pattern.match(host.name)):
             return Bar.NOT_ASKED_FOR, "not one of the hosts asked for"
-        if host.capacity is not None and host.capacity <= 0:
-            return Bar.CLOSED, "takes no nodes: its capacity is 0"
+        if not host.is_open:
+            because = "others' frames pass it, and it has no capacity" if host.capacity is None else "its capacity is 0"
+            return Bar.CLOSED, f"takes no nodes: {because}"
+        if host.away:
+            return Bar.AWAY, "is away, or is not programmed"
         if host.name in taken:
             return Bar.APART, f"has a member of anti-affinity group {taken[host.name]}"
         if host.capacity is not None and host.used + wish.size > host.capacity:

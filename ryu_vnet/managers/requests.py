@@ -57,7 +57,8 @@ def put_fabric(work: Work, spec: FabricSpec) -> None:
     links = tuple(_links(spec, found))
     if not found:
         segments = _segments(work, {s.segment for s in switches.values() if s.segment is not None})
-        work.fabric = Fabric(switches, links, segments, spec.mtu)
+        capacities = {name: part.capacity for name, part in spec.switches.items() if part.capacity is not None}
+        work.fabric = Fabric(switches, links, segments, spec.mtu, capacities)
         found.extend(problems(work.fabric))
     if found:
         raise Invalid(found)
@@ -133,9 +134,19 @@ def put_network(work: Work, tenant: str, name: str, spec: NetworkSpec) -> None:
     require_tenant(work, tenant)
     check_name(name, f"tenants.{tenant}.networks.{name}")
     traffic = _traffic(spec.traffic, f"tenants.{tenant}.networks.{name}.traffic")
+    reserve = _reserved(work.fabric, spec.reserve, f"tenants.{tenant}.networks.{name}.reserve")
     known = work.draft.network(f"{tenant}/{name}")
     number = known.number if known else work.allocator.network_number(f"network {tenant}/{name}")
-    work.draft.put(Network(tenant, name, number, spec.tagged, traffic))
+    work.draft.put(Network(tenant, name, number, spec.tagged, traffic, reserve))
+
+
+def _reserved(fabric: Fabric, segments: list[str], where: str) -> tuple[str, ...]:
+    """Segments in which a network keeps a tag, which must be there."""
+    unknown = sorted(segment for segment in segments if segment not in fabric.segments)
+    if unknown:
+        hint = _one_of(iter(fabric.segments)) if fabric.segments else "declare the fabric first"
+        raise Invalid(Problem(where, f"there is no segment {unknown[0]!r}", hint))
+    return tuple(sorted({*segments}))
 
 
 def _traffic(specs: list[TrafficSpec], where: str) -> tuple[Term, ...]:
@@ -204,6 +215,7 @@ def put_node(work: Work, tenant: str, name: str, spec: NodeSpec) -> None:
             spec.running,
             tuple(interfaces),
             prepared=spec.prepared,
+            failed=known is not None and known.failed and not spec.running,
             unit=_attribute(spec.unit, f"{where}.unit"),
             function=_attribute(spec.function, f"{where}.function"),
             labels=_labels(spec.labels, f"{where}.labels"),
@@ -241,12 +253,20 @@ def _interface(work: Work, tenant: str, name: str, spec: InterfaceSpec, old: Int
 
 
 def _at(work: Work, interface: Interface, place: Place | None) -> Interface:
-    """An interface at another place, or at none. Its first one gives it a MAC address, where it has none."""
+    """An interface at another place, or at none, where it is at once: it does not move there. Its first one gives it a
+    MAC address, where it has none."""
+    interface = replace(interface, target=None, left=None)
     if place is None or interface.known_mac is not None:
         return replace(interface, place=place)
     mac = choose_mac(work.draft, work.fabric, place, interface.number, work.macs)
     work.macs.add(mac)
     return replace(interface, place=place, known_mac=mac, chosen=True)
+
+
+def at_places(work: Work, node: Node, places: Mapping[str, Place]) -> Node:
+    """A node with those of its interfaces at other places that are named; nothing is put."""
+    moved = ((i, places[i.name]) if i.name in places else (i, i.place) for i in node.interfaces)
+    return replace(node, interfaces=tuple(i if i.place == place else _at(work, i, place) for i, place in moved))
 
 
 def delete_node(work: Work, tenant: str, name: str) -> None:
@@ -284,8 +304,7 @@ def start(work: Work, tenant: str, node: str, at: Mapping[str, str]) -> None:
             raise NotFound(_no_interface(known, name))
         place = parse_place(text, f"at.{name}")
         if place != interface.place:
-            interface = replace(interface, target=None, left=None)
-        known = _replace_interface(work, known, _at(work, interface, place))
+            known = _replace_interface(work, known, _at(work, interface, place))
     missing = [interface.name for interface in known.interfaces if interface.place is None]
     if missing:
         hint = f"say where it runs: at: {{{missing[0]}: switch:port}}"

@@ -18,7 +18,8 @@ def settle(work: Work, model: Model, fabric: Fabric, presences: Mapping[str, Pre
     """Grant and return in the work's draft. `model`, `fabric` and `presences` are as they were before it.
 
     Networks have a combination where somebody is in them at once. A network has a tag in each segment that has trunks
-    and where a member of it runs; a combination wherever the last of its networks has one. Raises Exhausted.
+    and where a member of it runs, or where one is reserved for it; a combination wherever the last of its networks has
+    one. Raises Exhausted.
     """
     formed = _combine(work, model)
     _tag(work, model, fabric, presences, formed)
@@ -107,24 +108,29 @@ def _tag(
         new = draft.get(key)
         if not isinstance(new, Network | Combination) or new.number != old.number:
             ref = old.last if isinstance(old, Combination) else old.ref
-            segments = [*presences[ref].extent.switches]
+            segments = [*_tagged(ref, model, presences)]
             work.allocator.settle_tags(old, set(), segments)
             if isinstance(old, Network):
                 moved.setdefault(old.ref, Counter()).update(dict.fromkeys(segments, 0))
     for combination in formed:
-        last = presences.get(combination.last)
-        everywhere = dict.fromkeys(last.extent.switches, 0) if last is not None else {}
+        everywhere = dict.fromkeys(_tagged(combination.last, model, presences), 0)
         moved.setdefault(combination.last, Counter()).update(everywhere)
     if work.fabric != fabric:
         segments = [*{*work.fabric.segments, *fabric.segments}]
         for network in sorted(draft.networks(), key=_number):
             homes = {segment for member in draft.members(network.ref) for segment in _segments(member, work.fabric)}
-            _settle_tags(work, network, _with_trunks(homes, work.fabric), segments)
+            _settle_tags(work, network, _with_trunks(homes.union(network.reserve), work.fabric), segments)
         return
     for network in sorted(filter(None, map(draft.network, moved)), key=_number):
         presence = presences.get(network.ref)
         needed = {segment for segment, by in moved[network.ref].items() if _count(presence, segment) + by > 0}
-        _settle_tags(work, network, _with_trunks(needed, fabric), moved[network.ref])
+        _settle_tags(work, network, _with_trunks(needed.union(network.reserve), fabric), moved[network.ref])
+
+
+def _tagged(ref: str, model: Model, presences: Mapping[str, Presence]) -> set[str]:
+    """The segments in which a network, by reference, may have had a tag."""
+    network, presence = model.network(ref), presences.get(ref)
+    return {*(network.reserve if network else ()), *(presence.extent.switches if presence else ())}
 
 
 def _settle_tags(work: Work, network: Network, needed: set[str], segments: Iterable[str]) -> None:
@@ -135,12 +141,18 @@ def _settle_tags(work: Work, network: Network, needed: set[str], segments: Itera
 
 
 def _moved(draft: Draft, model: Model, fabric: Fabric) -> dict[str, Counter[str]]:
-    """How many running members each network, by reference, has more or less in each segment."""
+    """How many running members each network, by reference, has more or less in each segment; and 0 for those segments
+    that are reserved for it or no more."""
     found: dict[str, Counter[str]] = {}
     for key, new in draft.changes.items():
-        for value, by in ((model.get(key), -1), (new, 1)):
+        old = model.get(key)
+        for value, by in ((old, -1), (new, 1)):
             for ref, segment in _memberships(value, fabric):
                 found.setdefault(ref, Counter())[segment] += by
+        if isinstance(new, Network):
+            reserved = {*new.reserve} ^ {*(old.reserve if isinstance(old, Network) else ())}
+            if reserved:
+                found.setdefault(new.ref, Counter()).update(dict.fromkeys(reserved, 0))
     return found
 
 

@@ -120,6 +120,7 @@ class NetworkStatus:
     members: list[MemberStatus]
     members_next: str | None
     member_nodes: int
+    reserve: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +311,7 @@ def network_status(system: System, network: Network, most: int | None = None) ->
         members=members,
         members_next=following,
         member_nodes=len(system.model.member_nodes(network.ref)),
+        reserve=[*network.reserve],
     )
 
 

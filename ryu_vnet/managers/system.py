@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from math import inf, nextafter
 from typing import Any
 
-from ..compiler.presence import Extent
+from ..compiler.presence import Extent, Presence
 from ..compiler.rows import Subject, origin_of
 from ..errors import Conflict, NotFound, StoreError
 from ..fabric.declared import Fabric
@@ -48,6 +48,8 @@ from .delivery import Delivery
 from .difference import Before
 from .drift import Drift
 from .moving import Moves, Moving
+from .placement import Placer
+from .placers import Closest
 from .ports import AwaitedPorts
 from .programme import Programme, Tables
 from .requests import Work
@@ -114,6 +116,8 @@ class System:
         """Switches that are connected and not declared: datapath identifier, and where they connect from."""
         self.drifts: deque[tuple[float, Drift]] = deque(maxlen=DRIFTS_KEPT)
         """What others changed on switches lately, the oldest first, each with the clock's time."""
+        self.placer: Placer = Closest()
+        """What ranks hosts for nodes that start without one."""
         self.on_commit: Callable[[float], None] = lambda seconds: None
         """Called with the time that each commit to the store took."""
         self.listeners: list[Callable[[], None]] = []
@@ -146,6 +150,10 @@ class System:
     def extent(self, network: Network) -> Extent:
         """The switches and segments where a network has running members."""
         return self._programme.compilation.presences[network.ref].extent
+
+    def presence(self, ref: str) -> Presence | None:
+        """Where the present members of a network, by reference, are; None where there is no such network."""
+        return self._programme.compilation.presences.get(ref)
 
     @property
     def switches(self) -> dict[str, CommunicationManager]:

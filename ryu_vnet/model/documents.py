@@ -79,7 +79,8 @@ def from_document(key: str, document: Json) -> Value:
                 return Tenant(**document)
             case "network":
                 terms = tuple(map(_term, document.get("traffic", ())))
-                return Network(**{**document, "traffic": terms})
+                reserve = tuple(document.get("reserve", ()))
+                return Network(**{**document, "traffic": terms, "reserve": reserve})
             case "combination":
                 return Combination(**{**document, "networks": tuple(document["networks"])})
             case "node":

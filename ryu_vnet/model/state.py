@@ -7,11 +7,12 @@ the changes, `Model.keep` takes them over; a refused draft is simply dropped.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from heapq import nsmallest
 from typing import TypeAlias, TypeVar
 
+from .hosted import Hosted
 from .names import format_mac, is_chosen_mac
 from .values import (
     LABELS,
@@ -79,6 +80,7 @@ class _Values:
         """By network: the keys of the combinations of which it is the last."""
         self.macs: dict[int, set[str]] = {}
         """Who has each of the MAC addresses that are of the kind that we choose."""
+        self.hosted = Hosted()
         self.used: dict[str, dict[int, set[str]]] = {}
         """By space: the keys that an identifier is granted or rests under."""
         self.resting: dict[tuple[str, int], set[str]] = {}
@@ -137,6 +139,7 @@ class _Values:
                 _change(self.resting, (value.space, value.network), key, add=add)
 
     def _index_node(self, node: Node, key: str, *, add: bool) -> None:
+        self.hosted.count(node, 1 if add else -1)
         for claim, _ in claims(node):
             _change(self.claimants, claim, key, add=add)
         for interface in node.interfaces:
@@ -194,6 +197,16 @@ def _change(index: dict[K, set[str]], where: K, key: str, *, add: bool) -> None:
         entry.discard(key)
         if not entry:
             del index[where]
+
+
+def _summed(base: Mapping[str, int], more: Mapping[str, int], less: Mapping[str, int]) -> Mapping[str, int]:
+    """Counts with some more and some less, those that come to 0 left out."""
+    found = {**base}
+    for key in {**more, **less}:
+        count = found.pop(key, 0) + more.get(key, 0) - less.get(key, 0)
+        if count:
+            found[key] = count
+    return found
 
 
 class Model:
@@ -280,6 +293,14 @@ class Model:
 
     def _ending(self, network: str) -> set[str]:
         return self._all.ending.get(network, set())
+
+    def taken(self) -> Mapping[str, int]:
+        """How much of each switch the nodes take that have a place there, running or not, in units of size."""
+        return self._all.hosted.taken
+
+    def kept_apart(self, group: str) -> Mapping[str, int]:
+        """By switch: how many nodes of an anti-affinity group, `tenant/group`, have a place there, running or not."""
+        return self._all.hosted.apart.get(group, {})
 
     # The rest is the same for both.
 
@@ -378,6 +399,8 @@ class Draft(Model):
         self.changes: dict[str, Value | None] = {}
         self.touched: set[str] = set()
         """The keys that were put or deleted, whether or not that changed anything."""
+        self._replaced = Hosted()
+        """What the nodes take in the base that are others here."""
 
     def put(self, value: Value) -> None:
         """Add or replace a value. What is the same already is no change."""
@@ -389,7 +412,11 @@ class Draft(Model):
 
     def _set(self, key: str, value: Value | None) -> None:
         self.touched.add(key)
-        if self._base.get(key) == value:
+        old = self._base.get(key)
+        stays = old == value
+        if isinstance(old, Node) and stays == (key in self.changes):
+            self._replaced.count(old, -1 if stays else 1)
+        if stays:
             self.changes.pop(key, None)
             self._all.put(key, None)
         else:
@@ -441,6 +468,12 @@ class Draft(Model):
 
     def _ending(self, network: str) -> set[str]:
         return super()._ending(network) | self._unchanged(self._base._ending(network))
+
+    def taken(self) -> Mapping[str, int]:
+        return _summed(self._base.taken(), super().taken(), self._replaced.taken)
+
+    def kept_apart(self, group: str) -> Mapping[str, int]:
+        return _summed(self._base.kept_apart(group), super().kept_apart(group), self._replaced.apart.get(group, {}))
 
     def _unchanged(self, keys: set[str]) -> set[str]:
         return {key for key in keys if key not in self.changes}

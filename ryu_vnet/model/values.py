@@ -26,7 +26,8 @@ class Network:
 
     `number` (16 to 1048575) is granted when the network is made; it is the MPLS service label once the network has
     members in several segments. `tagged` says whether its nodes may send 802.1Q tags of their own. `traffic` is the
-    class of frames that it is for, nothing where it is for all of them.
+    class of frames that it is for, nothing where it is for all of them. `reserve` has the segments, sorted, in which it
+    keeps a tag whether or not a member is there.
     """
 
     tenant: str
@@ -34,6 +35,7 @@ class Network:
     number: int
     tagged: bool = False
     traffic: tuple[Term, ...] = ()
+    reserve: tuple[str, ...] = ()
 
     @property
     def ref(self) -> str:
@@ -166,6 +168,11 @@ class Node:
     def ref(self) -> str:
         """`tenant/name`."""
         return f"{self.tenant}/{self.name}"
+
+    @property
+    def apart_groups(self) -> list[str]:
+        """The anti-affinity groups that it is in as `tenant/group`, sorted."""
+        return [f"{self.tenant}/{group}" for group in self.apart]
 
     def networks_of(self, interface: Interface) -> list[str]:
         """The references of the networks that an interface of this node is in, sorted."""

@@ -198,7 +198,7 @@ REFUSED: list[tuple[str, str, Any, int, str, str]] = [
      "fabric.links[0].kind", "'trunk'"),
     ("POST", "/v1/apply", {"tenant": {}}, 422, "tenant", "one of fabric, tenants"),
     ("POST", "/v1/apply", {"tenants": {"a b": {}}}, 422, "tenants.a b", "'a b' is not a name"),
-    ("POST", f"{NODE}/start", {"at": {"eth0": "host1"}}, 422, "at.eth0", "switch:port"),
+    ("POST", f"{NODE}/start", {"at": {"eth0": "host1:"}}, 422, "at.eth0", "network device"),
     ("PUT", f"{NODE}?wait=61", {}, 422, "wait", "less than or equal to 60"),
     ("PUT", f"{NODE}?wait=nan", {}, 422, "wait", "nan"),
     ("PUT", f"{NODE}?wiat=6", {}, 422, "wiat", "unknown field 'wiat'"),

@@ -307,7 +307,7 @@ def test_an_address_that_is_chosen_is_told(vnet: Run) -> None:
         ("attach red/vm9 red/X", 1, "tenant red has no node 'vm9' (one of vm1.1, vm2.2)"),
         ("network delete red/X", 1, "detach them first"),
         ("flows host9", 1, "there is no switch 'host9'"),
-        ("start red/vm1.1 --at host1", 1, "at.eth0: 'host1' is not a switch port (write it as switch:port"),
+        ("start red/vm1.1 --at host1:", 1, "at.eth0: '' is not a port name (the name of a network device"),
         ("node create red/vm9 --mac 2:0:0", 1, "'2:0:0' is not a MAC address (six pairs of hex digits"),
         ("node create red/vm9 --mac 02:00:00:00:02:02 --network X", 1, "also at node red/vm2.2 (each MAC once in a"),
         ("node set red/vm1.1 --interface eth7 --ip 10.0.0.9", 1, "a running node needs a place for each interface"),
@@ -335,7 +335,7 @@ def test_refusals_go_to_stderr_and_change_nothing(
 
 
 def test_refusals_for_programs(vnet: Run) -> None:
-    result = vnet("start", "red/vm1.1", "--at", "host1", "--json")
+    result = vnet("start", "red/vm1.1", "--at", "host1:", "--json")
     problem = json.loads(result.stderr)
     assert result.exit_code == 1 and result.stdout == ""
     assert problem["error"] == "Invalid" and problem["problems"][0]["where"] == "at.eth0"

@@ -277,9 +277,10 @@ class History:
         self.system.request(lambda work: requests.stop(work, tenant, node))
 
     def network(self, chance: random.Random) -> None:
-        """It comes, or is for other traffic from now on."""
+        """It comes, or is for other traffic from now on, or keeps tags in other segments."""
         tenant, name = chance.choice(TENANTS), f"net{chance.randrange(4)}"
-        spec = NetworkSpec(tagged=chance.random() < 0.1, traffic=chance.choice(CLASSES))
+        reserve = [segment for segment in self.system.fabric.segments if chance.random() < 0.3]
+        spec = NetworkSpec(tagged=chance.random() < 0.1, traffic=chance.choice(CLASSES), reserve=reserve)
         self.system.request(lambda work: requests.put_network(work, tenant, name, spec))
 
     def delete_network(self, chance: random.Random) -> None:
@@ -289,13 +290,14 @@ class History:
     def renumber(self, chance: random.Random) -> None:
         """A network is deleted and made again, with its members and with another number, in one request."""
         tenant, network, _ = self.one(chance)
+        reserve = [segment for segment in self.system.fabric.segments if chance.random() < 0.3]
 
         def edit(work: Work) -> None:
             members = work.draft.members(f"{tenant}/{network}")
             for member in members:
                 requests.detach(work, tenant, network, member.node.name, member.interface.name)
             requests.delete_network(work, tenant, network)
-            requests.put_network(work, tenant, network, NetworkSpec(tagged=False))
+            requests.put_network(work, tenant, network, NetworkSpec(tagged=False, reserve=reserve))
             for member in members:
                 requests.attach(work, tenant, network, member.node.name, member.interface.name)
 
@@ -376,13 +378,17 @@ class History:
         assert {(grant.segment, grant.network) for grant in system.model.grants()} == self.tags_needed()
 
     def tags_needed(self) -> set[tuple[str, int]]:
-        """A network has a tag where it runs, if there are trunks there; several of them where the last does."""
+        """A network has a tag where it runs and where it keeps one, if there are trunks there; several of them where
+        the last does."""
         fabric, model = self.system.fabric, self.system.model
         members = [(network, member) for network in model.networks() for member in model.members(network.ref)]
         members += [(part, member) for part in model.combinations() for member in model.members(part.last)]
         homes = ((network.number, member, home_of(member, fabric)) for network, member in members)
         inside = {(home.segment, number) for number, _, home in homes if home is not None and home.segment is not None}
         inside |= {(segment, n.number) for n, member in members for _, segment in shadows(member, fabric)}
+        last = [(part, model.network(part.last)) for part in model.combinations()]
+        kept = [*((network, network) for network in model.networks()), *last]
+        inside |= {(segment, part.number) for part, network in kept if network for segment in network.reserve}
         return {(segment, number) for segment, number in inside if segment in fabric.with_trunks}
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ryu_vnet.errors import Conflict, Exhausted, Invalid
-from ryu_vnet.managers.placement import Choice, Host, Neighbourhood, PlacerFailed, Wish, choose
+from ryu_vnet.errors import Conflict, Exhausted, Invalid, PlacerFailed
+from ryu_vnet.managers.placement import Choice, Host, Neighbourhood, Wish, choose
 from ryu_vnet.managers.placers import BUILT_IN, GROUP, Closest, Spread, placer
 
 WISH = Wish(1, ("red/X",))
