@@ -4,13 +4,19 @@ VENV = .venv/bin
 PEERS = $(CURDIR)/.peers/usr/bin
 export PYTHON
 
-.PHONY: help demo lab fleet test bench test-unit check setup peers clean
+.PHONY: help demo shared protocols lab fleet test bench test-unit check setup peers clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: setup ## three tenants on one fabric, real frames, and who saw what (root)
 	@$(VENV)/python mininet/demo.py $(ARGS)
+
+shared: setup ## nodes in several networks at once: who reaches whom, and hears a broadcast once (root)
+	@$(VENV)/python mininet/shared.py $(ARGS)
+
+protocols: setup ## HTTP on one network and VoIP on another, between the same nodes (root)
+	@$(VENV)/python mininet/protocols.py $(ARGS)
 
 lab: setup ## the same fabric, which stays up, with a prompt (root)
 	@$(VENV)/python mininet/lab.py $(ARGS)

@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from rich.console import Console
 from vnet_lab import reachability, sandbox, show
 from vnet_lab.lab import Lab
-from vnet_lab.reference import fellows, network_of
+from vnet_lab.reference import reaches, shared
 from vnet_lab.running import TOPOLOGIES, RunningLab
-from vnet_lab.topology import Interface, Topology
+from vnet_lab.topology import Interface, Network, Topology
 
 SMALL = 12
 """A matrix of more machines than this is not printed, only counted."""
@@ -62,11 +62,11 @@ def too_small(lab: Lab) -> Iterator[str]:
 
 def one_pair_per_network(topology: Topology) -> list[tuple[Interface, Interface]]:
     """Two members of each network that has two, as far apart as the file has them."""
-    found = {}
+    found: dict[tuple[Network, ...], tuple[Interface, Interface]] = {}
     for one in topology.interfaces:
-        others = fellows(topology, one)
+        others = [other for other in topology.interfaces if reaches(one, other, reachability.PING[4])]
         if others:
-            found.setdefault(network_of(one), (one, others[-1]))
+            found.setdefault(shared(one, others[-1]), (one, others[-1]))
     return list(found.values())
 
 

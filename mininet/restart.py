@@ -14,7 +14,8 @@ import time
 
 from vnet_lab import sandbox
 from vnet_lab.load import PingLoad
-from vnet_lab.reference import fellows
+from vnet_lab.reachability import PING
+from vnet_lab.reference import reaches
 from vnet_lab.running import MessageLog, RunningLab
 from vnet_lab.topology import Interface, Topology
 
@@ -54,9 +55,10 @@ def far_apart(topology: Topology) -> tuple[Interface, Interface]:
         segments = {topology.segment_of[end.switch] for end in (one, other)}
         return 2 * (len(segments) > 1) + (one.switch != other.switch)
 
-    pairs = [(one, other) for one in topology.interfaces for other in fellows(topology, one)]
+    ones = topology.interfaces
+    pairs = [(one, other) for one in ones for other in ones if reaches(one, other, PING[4])]
     if not pairs:
-        raise sandbox.LabError(f"{topology.name}: no two nodes share a network")
+        raise sandbox.LabError(f"{topology.name}: no two nodes can ping each other")
     return max(pairs, key=lambda pair: distance(*pair))
 
 

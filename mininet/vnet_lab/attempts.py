@@ -15,13 +15,14 @@ from typing import Final
 
 from . import frames as f
 from .claims import claims
-from .reference import fellows, network_of, receivers
-from .topology import Interface, Topology
+from .reference import fellows, networks_of, receivers
+from .topology import Interface, Network, Topology
 
 TAGS: Final = tuple(range(1, 9))
 FEW_TAGS: Final = TAGS[:4]
 UNKNOWN: Final = "02:de:ad:be:ef:01"
 """A unicast MAC that no node has."""
+NO_MAC: Final = "00:00:00:00:00:00"
 GROUP: Final = "01:00:5e:40:50:60"
 LLDP: Final = "01:80:c2:00:00:0e"
 NOBODY: Final[frozenset[str]] = frozenset()
@@ -75,21 +76,23 @@ def markers(frame: bytes) -> Iterator[bytes]:
 
 
 def greeting(topology: Topology, sender: Interface) -> Attempt:
-    """A broadcast of its own ethertype, which all of the sender's fellows must get."""
-    return _due("own ethertype, broadcast", topology, sender, f.BROADCAST)
+    """A broadcast which all of the sender's fellows must get: of its own ethertype, or of ARP where some network of its
+    own takes some traffic only."""
+    return list(_due("broadcast", topology, sender, f.BROADCAST))[-1]
 
 
 def legitimate(topology: Topology, sender: Interface) -> Iterator[Attempt]:
-    """What must arrive: own ethertype to all, to a group, and to each fellow."""
-    yield greeting(topology, sender)
-    yield _due("own ethertype, multicast", topology, sender, GROUP)
+    """What must arrive: own ethertype to all, to a group, and to each fellow; and ARP, which networks take that do not
+    take this ethertype."""
+    yield from _due("broadcast", topology, sender, f.BROADCAST)
+    yield from _due("multicast", topology, sender, GROUP)
     for other in fellows(topology, sender):
-        yield _due(f"own ethertype, unicast to {other.id}", topology, sender, other.mac)
+        yield from _due(f"unicast to {other.id}", topology, sender, other.mac)
 
 
 def attempts(topology: Topology, sender: Interface, loot: Loot) -> Iterator[Attempt]:
     """Every break-in that one node tries."""
-    own = receivers(topology, sender, f.BROADCAST)
+    own = frozenset(other.id for other in fellows(topology, sender))
     yield from _destinations(topology, sender)
     yield from _tags(sender, own)
     yield from _labels(sender, own, loot)
@@ -99,10 +102,10 @@ def attempts(topology: Topology, sender: Interface, loot: Loot) -> Iterator[Atte
 
 
 def victims(topology: Topology, sender: Interface) -> list[Interface]:
-    """Whom a node attacks: of each network, and of the nodes in none, the first on its own switch, in its own
+    """Whom a node attacks: of those in the same networks, and of those in none, the first on its own switch, in its own
     segment and elsewhere. One of its own network is among them: it must not pass for that one either."""
     segment_of = topology.segment_of
-    chosen: dict[tuple[tuple[str, str] | None, str], Interface] = {}
+    chosen: dict[tuple[tuple[Network, ...], str], Interface] = {}
     for other in topology.interfaces:
         if other == sender:
             continue
@@ -110,13 +113,20 @@ def victims(topology: Topology, sender: Interface) -> list[Interface]:
             place = "switch"
         else:
             place = "segment" if segment_of[other.switch] == segment_of[sender.switch] else "elsewhere"
-        chosen.setdefault((network_of(other), place), other)
+        chosen.setdefault((networks_of(other), place), other)
     return list(chosen.values())
 
 
-def _due(name: str, topology: Topology, sender: Interface, destination: str) -> Attempt:
-    reach, marker = receivers(topology, sender, destination), new_marker()
-    return Attempt(name, sender, f.experiment(sender.mac, destination, marker), marker, reach, reach)
+def _due(name: str, topology: Topology, sender: Interface, destination: str) -> Iterator[Attempt]:
+    forges = {"own ethertype": _probe(sender.mac, destination)}
+    if any(network.traffic for network in sender.networks):
+        own = (sender.mac, str(sender.address(4))), (NO_MAC, str(sender.address(4)))
+        forges["own ARP"] = _padded(f.arp(sender.mac, destination, f.ARP_REQUEST, *own))
+    for kind, forge in forges.items():
+        marker = new_marker()
+        frame = forge(marker)
+        reach = receivers(topology, sender, frame)
+        yield Attempt(f"{kind}, {name}", sender, frame, marker, reach, reach)
 
 
 def _forged(name: str, sender: Interface, forge: Forge, may: Iterable[str] = ()) -> Attempt:
@@ -130,8 +140,8 @@ def _probe(source: str, destination: str) -> Forge:
 
 def _destinations(topology: Topology, sender: Interface) -> Iterator[Attempt]:
     for name, destination in (("unknown unicast", UNKNOWN), ("to itself", sender.mac), ("to LLDP's group", LLDP)):
-        may = receivers(topology, sender, destination)
-        yield _forged(name, sender, _probe(sender.mac, destination), may)
+        probe = _probe(sender.mac, destination)
+        yield _forged(name, sender, probe, receivers(topology, sender, probe(b"")))
 
 
 def _tags(sender: Interface, own: frozenset[str]) -> Iterator[Attempt]:
@@ -205,8 +215,8 @@ def _malformed(sender: Interface, own: frozenset[str]) -> Iterator[Attempt]:
 def _against(topology: Topology, sender: Interface, victim: Interface) -> Iterator[Attempt]:
     """Attempts that use what a victim is called. An address that is the sender's own as well is no forgery, and one
     that the sender is not known to have cannot be told from one that it has."""
-    to_victim = receivers(topology, sender, victim.mac)
-    yield _forged(f"to the MAC of {victim.id}", sender, _probe(sender.mac, victim.mac), to_victim)
+    probe = _probe(sender.mac, victim.mac)
+    yield _forged(f"to the MAC of {victim.id}", sender, probe, receivers(topology, sender, probe(b"")))
     for name, to in (("all", f.BROADCAST), ("it", victim.mac)):
         if victim.mac != sender.mac:
             yield _forged(f"from the MAC of {victim.id} to {name}", sender, _probe(victim.mac, to))

@@ -18,10 +18,10 @@ from typing import Final
 from .attempts import Attempt, Loot, attempts, greeting, legitimate, markers
 from .capture import Capture, Seen
 from .lab import Lab
-from .reference import network_of
+from .reference import networks_of
 from .sandbox import LabError
-from .topology import Interface
-from .wires import Fault, Network, faults
+from .topology import Interface, Network
+from .wires import Fault, faults
 
 ARRIVAL_SECONDS: Final = 5.0
 QUIET_SECONDS: Final = 0.1
@@ -116,7 +116,7 @@ def run_all(lab: Lab, senders: Iterable[Interface] | None = None) -> Report:
         frames = capture.frames
         by_marker = {attempt.marker: attempt for attempt in (*before, *tried, *after)}
         outcomes += _outcomes(tried, by_marker, frames)
-        found += faults(topology, frames, partial(_network, by_marker))
+        found += faults(topology, frames, partial(_networks, by_marker))
         count += len(frames)
     return Report(tuple(outcomes), tuple(found), count)
 
@@ -133,11 +133,10 @@ def _control(lab: Lab, capture: Capture) -> list[Attempt]:
     with others gets at least one; returns when they all have."""
     members: dict[Network, list[Interface]] = {}
     for interface in lab.topology.interfaces:
-        network = network_of(interface)
-        if network is not None:
+        for network in networks_of(interface):
             members.setdefault(network, []).append(interface)
     senders = [one for group in members.values() if len(group) > 1 for one in (group[0], group[-1])]
-    sent = [greeting(lab.topology, sender) for sender in senders]
+    sent = [greeting(lab.topology, sender) for sender in dict.fromkeys(senders)]
     missing = {(attempt.marker, name) for attempt in sent for name in attempt.must}
     start = len(capture)
     for attempt in sent:
@@ -152,15 +151,15 @@ def _control(lab: Lab, capture: Capture) -> list[Attempt]:
 
 
 def _replays(controls: Sequence[Attempt], frames: Iterable[Seen]) -> tuple[tuple[str, bytes, bytes], ...]:
-    """Of each network, one frame as it was on a trunk and one as it was on a core link."""
+    """Of the senders in the same networks, one frame as it was on a trunk and one as it was on a core link."""
     by_marker = {attempt.marker: attempt for attempt in controls}
-    found: dict[tuple[str, Network], tuple[str, bytes, bytes]] = {}
+    found: dict[tuple[str, tuple[Network, ...]], tuple[str, bytes, bytes]] = {}
     for seen in frames:
         attempt = _attempt(by_marker, seen.frame)
-        network = network_of(attempt.sender) if attempt else None
-        if attempt is not None and network is not None and seen.point.kind in ("trunk", "core"):
-            name = f"a {seen.point.kind} frame of {'/'.join(network)}"
-            found.setdefault((seen.point.kind, network), (name, seen.frame, attempt.marker))
+        networks = networks_of(attempt.sender) if attempt else ()
+        if attempt is not None and networks and seen.point.kind in ("trunk", "core"):
+            name = f"a {seen.point.kind} frame of {' or '.join(network.ref for network in networks)}"
+            found.setdefault((seen.point.kind, networks), (name, seen.frame, attempt.marker))
     return tuple(found.values())
 
 
@@ -194,6 +193,6 @@ def _attempt(by_marker: dict[bytes, Attempt], frame: bytes) -> Attempt | None:
     return next((by_marker[marker] for marker in markers(frame) if marker in by_marker), None)
 
 
-def _network(by_marker: dict[bytes, Attempt], frame: bytes) -> Network | None:
+def _networks(by_marker: dict[bytes, Attempt], frame: bytes) -> tuple[Network, ...]:
     attempt = _attempt(by_marker, frame)
-    return network_of(attempt.sender) if attempt else None
+    return networks_of(attempt.sender) if attempt else ()

@@ -8,8 +8,10 @@ import signal
 import socket
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
+from ipaddress import ip_network
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -26,6 +28,8 @@ CONTROLLER: Final = "tcp:127.0.0.1:6653"
 OPENFLOW: Final = "OpenFlow14"
 PREFIX_LENGTH: Final = {4: 24, 6: 64}
 """All nodes of all tenants believe that they share one subnet: nothing but the fabric keeps them apart."""
+FIRST_TABLE: Final = 1000
+"""Routing tables from this number on are for single interfaces (ip-route(8): 253 to 255 are the kernel's)."""
 TCP_ESTABLISHED: Final = "01"
 DEVICE_GROUP: Final = "118"
 """Any number: the switch ports are deleted together by it."""
@@ -185,12 +189,15 @@ class Lab:
         )
         for port in mtus:
             run("ethtool", "-K", port, "tx", "off")
+        interfaces = Counter(interface.owner for interface in self.topology.interfaces)
         for interface in self.topology.interfaces:
             pid = self.net[self.host_name(interface)].pid
             if interface.owner not in self._namespaces:
                 self._namespaces[interface.owner] = Namespace(pid)
             with self.namespace(interface).entered():
                 self._configure_node(interface)
+                if interfaces[interface.owner] > 1:
+                    self._route_by_source(interface)
 
     def _configure_node(self, interface: Interface) -> None:
         settings = Path("/proc/sys/net")
@@ -207,6 +214,18 @@ class Lab:
         lines.append(f"link set {interface.name} up")
         run("ip", "-batch", "-", text="\n".join(lines) + "\n")
         run("ethtool", "-K", interface.name, "tx", "off")
+
+    def _route_by_source(self, interface: Interface) -> None:
+        """Let what a node with several interfaces sends from this one's addresses go out of this one, and let it alone
+        answer ARP for them: left to itself, Linux sends all of a subnet out of one interface, and answers on any."""
+        settings = Path("/proc/sys/net/ipv4/conf") / interface.name
+        (settings / "arp_ignore").write_text("1")
+        (settings / "arp_announce").write_text("2")
+        table = FIRST_TABLE + socket.if_nametoindex(interface.name)
+        for ip in interface.ips:
+            subnet = ip_network(f"{ip}/{PREFIX_LENGTH[ip.version]}", strict=False)
+            run("ip", f"-{ip.version}", "route", "replace", str(subnet), "dev", interface.name, "table", str(table))
+            run("ip", f"-{ip.version}", "rule", "add", "from", str(ip), "table", str(table))
 
     def _open(self) -> None:
         for interface in self.topology.interfaces:

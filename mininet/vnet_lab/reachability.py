@@ -21,6 +21,7 @@ from .lab import Lab
 from .reference import reaches
 from .sandbox import LabError
 from .topology import Interface, Topology
+from .traffic import ICMP, ICMPV6, Content
 
 Pair = tuple[str, str, int]
 """Source and destination by id, and IP version."""
@@ -35,6 +36,8 @@ PARALLEL: Final = 8
 of a machine share and which holds 1,024; entries are flushed after each such round."""
 TIMEOUT_MS: Final = 1000
 SPACING_MS: Final = 2
+PING: Final = {4: Content(IPV4, ICMP), 6: Content(IPV6, ICMPV6)}
+"""What a network must take for its members to ping each other, by IP version."""
 ECHO: Final = {IPV4: (8, 0), IPV6: (128, 129)}
 """ICMP types of echo request and reply (RFC 792; RFC 4443, 4.1)."""
 
@@ -54,17 +57,18 @@ class Echo:
 
 def expected(topology: Topology) -> Matrix:
     """The matrix as it should be."""
-    return {(one.id, other.id, family): reaches(one, other) for one, other, family in pairs(topology)}
+    return {(one.id, other.id, family): reaches(one, other, PING[family]) for one, other, family in pairs(topology)}
 
 
 def pairs(topology: Topology) -> Iterator[tuple[Interface, Interface, int]]:
     """All ordered pairs with an address of the family at both ends. A pair with one and the same address cannot
-    ping: the source's kernel would answer itself. For those, see what `breakin` sends by MAC."""
+    ping, nor can two interfaces of one node: the source's kernel would answer itself. For those, see what `breakin`
+    sends by MAC."""
     for one in topology.interfaces:
         for other in topology.interfaces:
             for family in (4, 6):
                 source, destination = one.address(family), other.address(family)
-                if one != other and source and destination and source != destination:
+                if one.owner != other.owner and source and destination and source != destination:
                     yield one, other, family
 
 

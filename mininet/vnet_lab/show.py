@@ -8,13 +8,14 @@ from collections.abc import Iterable, Mapping
 from itertools import groupby
 from typing import Any, Final
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from .breakin import Outcome, Report
 from .reachability import Matrix
-from .reference import network_of
+from .reference import networks_of
 from .topology import Interface, Topology
 
 WIDTH: Final = 118
@@ -31,12 +32,44 @@ def matrix_table(topology: Topology, observed: Matrix, expected: Matrix) -> Tabl
     table = Table(title="who reached whom, beside who should: IPv4 and IPv6, observed/expected", title_justify="left")
     table.add_column("from \\ to")
     for column in topology.interfaces:
-        table.add_column(column.node, justify="center")
+        table.add_column(short_name(topology, column), justify="center")
     for row in topology.interfaces:
-        network = network_of(row)
         cells = [_cell(row, column, observed, expected) for column in topology.interfaces]
-        table.add_row(f"{row.node} ({'/'.join(network) if network else 'in none'})", *cells)
+        table.add_row(f"{short_name(topology, row)} ({_refs(row)})", *cells)
     return table
+
+
+def reach_table(topology: Topology, observed: Matrix, expected: Matrix) -> Table:
+    """Who reached whom, for many: a row a source, a column a destination, in a cell by which IP versions."""
+    title = "who reached whom, over IPv4 (4) and IPv6 (6); ! where it is not as it should be"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("from \\ to")
+    for column in topology.interfaces:
+        table.add_column(short_name(topology, column), justify="center")
+    for row in topology.interfaces:
+        cells = [_versions(row, column, observed, expected) for column in topology.interfaces]
+        table.add_row(short_name(topology, row), *cells)
+    return table
+
+
+def _versions(row: Interface, column: Interface, observed: Matrix, expected: Matrix) -> Text:
+    keys = [key for key in ((row.id, column.id, family) for family in (4, 6)) if key in expected]
+    reached = "".join(str(key[2]) for key in keys if observed[key])
+    right = all(observed[key] == expected[key] for key in keys)
+    text = (reached or "-") if keys else ""
+    return Text(text if right else f"{text}!", "bold red" if not right else "green" if reached else "dim")
+
+
+def short_name(topology: Topology, interface: Interface) -> str:
+    """The name of an interface's node, and its own where the node has several."""
+    several = sum(other.owner == interface.owner for other in topology.interfaces) > 1
+    return f"{interface.node}/{interface.name}" if several else interface.node
+
+
+def _refs(interface: Interface) -> str:
+    """The networks that an interface is in, the tenant's name once."""
+    names = ", ".join(network.name for network in networks_of(interface))
+    return f"{interface.tenant}/{names}" if names else "in none"
 
 
 def _cell(row: Interface, column: Interface, observed: Matrix, expected: Matrix) -> Text:
@@ -112,6 +145,6 @@ LEGITIMATE: Final = "legitimate, to be delivered"
 
 def _kind(outcome: Outcome) -> str:
     name = outcome.attempt.name
-    if name.startswith("own ethertype"):
+    if name.startswith(("own ethertype", "own ARP")):
         return LEGITIMATE
     return next((kind for kind, pattern in KINDS if re.search(pattern, name)), "other")

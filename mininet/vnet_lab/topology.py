@@ -10,6 +10,8 @@ from typing import Any, Final, TypeAlias
 
 import yaml
 
+from .traffic import Content, Term, term
+
 Address: TypeAlias = IPv4Address | IPv6Address
 
 DEVICE_NAME: Final = 15
@@ -43,12 +45,28 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
-class Interface:
-    """An interface of a node, and where it is plugged in. `mac` is in lower case.
+class Network:
+    """A network of a tenant. `tagged`: it lets its nodes send 802.1Q tags of their own; `traffic` is the class of
+    frames that it is for, nothing where it is for all of them."""
 
-    `network` is the name of a network of the same tenant or None; `tagged` whether that network lets its nodes send
-    802.1Q tags of their own.
-    """
+    tenant: str
+    name: str
+    tagged: bool = False
+    traffic: tuple[Term, ...] = ()
+
+    @property
+    def ref(self) -> str:
+        """`tenant/name`."""
+        return f"{self.tenant}/{self.name}"
+
+    def takes(self, what: Content) -> bool:
+        """Whether it carries such frames."""
+        return not self.traffic or what.discovery or any(each.takes(what) for each in self.traffic)
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """An interface of a node, and where it is plugged in. `mac` is in lower case; `networks` are of its own tenant."""
 
     tenant: str
     node: str
@@ -57,9 +75,13 @@ class Interface:
     ips: tuple[Address, ...]
     switch: str
     port: str
-    network: str | None
+    networks: tuple[Network, ...]
     running: bool
-    tagged: bool = False
+
+    @property
+    def tagged(self) -> bool:
+        """Whether it may send 802.1Q tags of its own."""
+        return any(network.tagged for network in self.networks)
 
     @property
     def owner(self) -> str:
@@ -123,21 +145,25 @@ def _interfaces(tenants: dict[str, Any]) -> list[Interface]:
     """All interfaces that have a place; one without a place is plugged in nowhere, so there is nothing to build."""
     found: list[Interface] = []
     for tenant, owned in tenants.items():
-        networks = owned.get("networks") or {}
+        networks = {name: _network(tenant, name, body or {}) for name, body in (owned.get("networks") or {}).items()}
         for node, body in (owned.get("nodes") or {}).items():
             for name, parts in body["interfaces"].items():
                 if not parts.get("at"):
                     continue
-                place, network = _end(parts["at"]), parts.get("network")
-                tagged = bool(network and (networks.get(network) or {}).get("tagged", False))
+                place = _end(parts["at"])
+                names = parts.get("networks") or filter(None, [parts.get("network")])
                 ips = tuple(ip_address(ip) for ip in parts.get("ips", ()) if "/" not in str(ip))
                 found.append(
                     Interface(
-                        tenant, node, name, parts["mac"].lower(), ips, place.switch, place.port, network,
-                        body.get("running", False), tagged,
+                        tenant, node, name, parts["mac"].lower(), ips, place.switch, place.port,
+                        tuple(networks[each] for each in names), body.get("running", False),
                     )
                 )  # fmt: skip
     return found
+
+
+def _network(tenant: str, name: str, body: dict[str, Any]) -> Network:
+    return Network(tenant, name, body.get("tagged", False), tuple(map(term, body.get("traffic") or ())))
 
 
 def _check_devices(topology: Topology) -> None:

@@ -13,10 +13,8 @@ import networkx as nx
 
 from .capture import Seen
 from .frames import MPLS, VLAN, describe, layers
-from .reference import network_of
-from .topology import Link, Topology
-
-Network = tuple[str, str]
+from .reference import networks_of
+from .topology import Link, Network, Topology
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +29,18 @@ class Fault:
         return f"{self.point}: {self.reason}: {self.line}"
 
 
-def faults(topology: Topology, seen: Iterable[Seen], owner: Callable[[bytes], Network | None]) -> list[Fault]:
-    """All faults among captured frames. `owner` says from which network a frame was sent, None where that is not
-    known: only of marked frames it is, since two tenants may use equal addresses."""
+def faults(topology: Topology, seen: Iterable[Seen], owner: Callable[[bytes], tuple[Network, ...]]) -> list[Fault]:
+    """All faults among captured frames. `owner` says on which networks a frame may have been sent, none where that is
+    not known: only of marked frames it is, since two tenants may use equal addresses."""
     tagging = {one.id for one in topology.interfaces if one.tagged}
     allowed = {link.a.port: networks_on(topology, link) for link in topology.links}
     found: list[Fault] = []
     for frame in seen:
         reason = _form(frame, tagging)
         if reason is None and frame.point.kind in ("trunk", "core"):
-            network = owner(frame.frame)
-            if network is not None and network not in allowed[frame.point.name]:
-                reason = f"network {'/'.join(network)} has no business on this link"
+            networks = owner(frame.frame)
+            if networks and allowed[frame.point.name].isdisjoint(networks):
+                reason = f"network {' or '.join(each.ref for each in networks)} has no business on this link"
         if reason is not None:
             found.append(Fault(frame.point.name, reason, describe(frame.frame)))
     return found
@@ -78,8 +76,7 @@ def networks_on(topology: Topology, link: Link) -> frozenset[Network]:
     segment_of = topology.segment_of
     homes: dict[Network, set[str]] = {}
     for interface in topology.interfaces:
-        network = network_of(interface)
-        if network is not None:
+        for network in networks_of(interface):
             homes.setdefault(network, set()).add(interface.switch)
     found = set()
     for network, switches in homes.items():

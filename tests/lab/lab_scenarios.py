@@ -66,7 +66,7 @@ def shut(topology: Topology) -> Iterator[str]:
     yield from (f"priority=400,dl_type={kind:#06x} actions=drop" for kind in (f.MPLS, f.MPLS_MULTICAST))
     yield from (f"priority=290,{kind} actions=drop" for kind in ("arp", "ip", "ipv6"))
     for one in topology.interfaces:
-        if reference.network_of(one) is None:
+        if not reference.networks_of(one):
             continue
         port = f"in_port={one.port}"
         source = f"{port},dl_src={one.mac},vlan_tci=0"

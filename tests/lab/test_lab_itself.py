@@ -14,11 +14,13 @@ from typing import Any
 
 import lab_scenarios as scenarios
 import pytest
+from scapy.layers.inet import ICMP, IP, TCP, UDP, fragment
+from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment, fragment6
 from vnet_lab import frames as f
-from vnet_lab import reference, sandbox, wires
+from vnet_lab import reference, sandbox, traffic, wires
 from vnet_lab.capture import Point, Seen
 from vnet_lab.lab import Lab
-from vnet_lab.topology import Interface, Topology, load
+from vnet_lab.topology import Interface, Network, Topology, load
 
 TOPOLOGIES = scenarios.TOPOLOGIES
 
@@ -185,7 +187,7 @@ def test_a_frame_may_end_anywhere(length: int) -> None:
 
 def _networks(topology: Topology, port: str) -> set[str]:
     link = next(link for link in topology.links if link.a.port == port)
-    return {"/".join(network) for network in wires.networks_on(topology, link)}
+    return {network.ref for network in wires.networks_on(topology, link)}
 
 
 def test_networks_have_business_where_they_have_members() -> None:
@@ -205,9 +207,9 @@ def test_a_network_on_the_wrong_wire_is_a_fault() -> None:
     frame = f.tagged(f.experiment("02:00:00:00:01:01", f.BROADCAST, b"marker"), 1)
     namespace: Any = None
     for port, network, right in (("host3-edgeB", "X", False), ("host1-edgeA", "X", True), ("host3-edgeB", "Z", True)):
-        tenant = {"X": "red", "Z": "blue"}[network]
+        sender = Network({"X": "red", "Z": "blue"}[network], network)
         seen = Seen(0.0, Point(port, "trunk", port, namespace), False, frame)
-        found = wires.faults(figure, [seen], lambda _frame, owner=(tenant, network): owner)  # type: ignore[misc]
+        found = wires.faults(figure, [seen], lambda _frame, owner=sender: (owner,))  # type: ignore[misc]
         assert (found == []) is right
 
 
@@ -215,17 +217,70 @@ def _interfaces(topology: Topology) -> dict[str, Interface]:
     return {one.id: one for one in topology.interfaces}
 
 
+def test_who_shares_a_network_and_what_it_takes() -> None:
+    ones = _interfaces(load(TOPOLOGIES / "shared.yaml"))
+    files, till, mill, gate = (
+        ones[f"acme/{name}"] for name in ("files1/eth0", "till1/eth0", "mill1/eth0", "gate/eth1")
+    )
+    assert [network.ref for network in reference.shared(files, ones["acme/boss/eth0"])] == ["acme/sales", "acme/plant"]
+    assert reference.shared(till, mill) == reference.shared(till, gate) == reference.shared(till, till) == ()
+    assert reference.shared(till, ones["rival/spy1/eth0"]) == ()
+    assert [network.name for network in reference.shared(mill, gate)] == ["plant"]
+
+    topology = load(TOPOLOGIES / "protocols.yaml")
+    desk, web, pbx = (topology.find(f"office/{name}/eth0") for name in ("desk1", "web", "pbx"))
+    to_web, to_pbx, to_all = {"office/web/eth0"}, {"office/pbx/eth0"}, f.BROADCAST
+    addresses = {"src": str(desk.address(4)), "dst": "10.0.0.99"}
+    for layer, to, receivers in (
+        (TCP(sport=40000, dport=80), web.mac, to_web),
+        (TCP(sport=80, dport=40000), web.mac, to_web),
+        (TCP(sport=40000, dport=8080), web.mac, set()),
+        (TCP(sport=40000, dport=80), pbx.mac, set()),
+        (UDP(sport=40000, dport=16384), pbx.mac, to_pbx),
+        (UDP(sport=40000, dport=32768), pbx.mac, set()),
+        (UDP(sport=32767, dport=40000), to_all, {"office/desk2/eth0", "office/desk3/eth0", *to_pbx}),
+        (ICMP(), web.mac, set()),
+    ):
+        frame = f.ethernet(desk.mac, to, f.IPV4, bytes(IP(**addresses) / layer))
+        assert reference.receivers(topology, desk, frame) == receivers, layer
+    arp = f.arp(desk.mac, to_all, f.ARP_REQUEST, (desk.mac, "10.0.0.11"), (desk.mac, "10.0.0.12"))
+    everybody = {f"office/{name}/eth0" for name in ("desk2", "desk3", "web", "pbx")}
+    assert reference.receivers(topology, desk, arp) == everybody
+    assert (
+        reference.receivers(topology, desk, f.solicitation(desk.mac, to_all, *[desk.ips[1]] * 2, desk.mac)) == everybody
+    )
+    assert reference.receivers(topology, desk, f.experiment(desk.mac, to_all, b"")) == set()
+
+
+def test_fragments_say_their_protocol_or_less() -> None:
+    datagram = UDP(sport=5000, dport=5000) / bytes(4000)
+    first, *later = (bytes(part) for part in fragment(IP(src="10.0.0.1", dst="10.0.0.2") / datagram, 1400))
+    six = IPv6(src="fd00::1", dst="fd00::2") / IPv6ExtHdrFragment() / datagram
+    first6, *later6 = (bytes(part) for part in fragment6(six, 1400))
+    found = [traffic.content(f.ethernet(f.BROADCAST, f.BROADCAST, f.IPV4, each)) for each in (first, *later)]
+    assert {(each.protocol, each.ports, each.fragment) for each in found} == {(traffic.UDP, None, True)}
+    found = [traffic.content(f.ethernet(f.BROADCAST, f.BROADCAST, f.IPV6, each)) for each in (first6, *later6)]
+    assert [(each.protocol, each.fragment) for each in found] == [
+        (traffic.UDP, True), *[(None, True)] * len(later6)
+    ]  # fmt: skip
+    voice, web = (
+        traffic.term({"protocol": name, "port": port}) for name, port in (("udp", "16384-32767"), ("tcp", 80))
+    )
+    assert [voice.takes(each) for each in found] == [True] * len(found)
+    assert [web.takes(each) for each in found] == [False, *[True] * len(later6)]
+
+
 def test_leaf_spine_has_every_kind_of_network() -> None:
     topology = load(TOPOLOGIES / "leaf-spine.yaml")
     ones = _interfaces(topology)
-    members: dict[tuple[str, str] | None, list[Interface]] = {}
+    members: dict[str, list[Interface]] = {}
     for one in ones.values():
-        members.setdefault(reference.network_of(one), []).append(one)
+        members.setdefault("+".join(network.ref for network in reference.networks_of(one)), []).append(one)
     assert len(ones) == 4 * 2 * 4
-    assert len({one.switch for one in members["blue", "host"]}) == 1
+    assert len({one.switch for one in members["blue/host"]}) == 1
     segment_of = topology.segment_of
-    assert len({segment_of[one.switch] for one in members["blue", "pair"]}) == 1
-    assert len({segment_of[one.switch] for one in members["red", "wide"]}) == 4
-    assert len(members[None]) == 3
-    twins = zip(members["green", "office"], members["violet", "office"], strict=True)
+    assert len({segment_of[one.switch] for one in members["blue/pair"]}) == 1
+    assert len({segment_of[one.switch] for one in members["red/wide"]}) == 4
+    assert len(members[""]) == 3
+    twins = zip(members["green/office"], members["violet/office"], strict=True)
     assert all((one.mac, one.ips, one.node) == (other.mac, other.ips, other.node) for one, other in twins)

@@ -6,6 +6,7 @@ the same check can fail.
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -49,6 +50,57 @@ def test_demo_shows_what_it_should() -> None:
 def test_demo_fails_where_one_row_on_one_switch_is_altered() -> None:
     shown = script("demo", "--tamper", code=1)
     assert "WRONG: green/vm2.1/eth0 did not reach green/outside/eth0 over IPv4" in shown
+    assert "observed differs from expected" in shown
+
+
+def test_services_are_shared_and_a_broadcast_is_heard_once() -> None:
+    shown = script("shared")
+    for line in (
+        "260 pairs, 116 should reach, 116 did; 0 wrong",
+        "24 broadcasts, due 116 times, heard 116 times; 0 wrong",
+        "noticed: acme/boss/eth0 heard a broadcast of acme/files1/eth0 2 times, should 1",
+        "noticed: acme/boss/eth0 did not reach acme/gate/eth0 over IPv4",
+        "observed equals expected, and both controls were noticed",
+    ):
+        assert line in shown, shown
+
+
+def test_shared_services_fail_where_rows_are_altered() -> None:
+    shown = script("shared", "--tamper", code=1)
+    assert "WRONG: acme/till1/eth0 did not reach acme/gate/eth0 over IPv6" in shown
+    assert "WRONG: acme/files2/eth0 heard an ARP request of acme/files1/eth0 2 times, should 1" in shown
+    assert "observed differs from expected" in shown
+
+
+def test_protocols_have_networks_of_their_own() -> None:
+    shown = script("protocols")
+    rows = [[part.strip() for part in line.split("│")[1:-1]] for line in shown.splitlines() if "│" in line]
+    through = {row[0]: row[2:] for row in rows if len(row) == 4}
+    wires = {row[0]: [re.sub(": .*", "", cell) for cell in row[1:3]] for row in rows if "-" in row[0]}
+    assert through == {
+        **{name: ["14/14", "14/14"] for name in ("HTTP, TCP port 80", "VoIP, UDP ports from 20000 on")},
+        "VoIP, datagrams of 4,000 bytes": ["14/14", "14/14"],
+        **{name: ["2/2", "2/2"] for name in ("TCP, ports from 8080 on", "UDP, ports from 5000 on", "ping")},
+    }
+    assert wires == {
+        **{link: ["VLAN 1", "VLAN 2"] for link in ("host1-edgeA", "host2-edgeA")},
+        "host3-edgeB": ["VLAN 2", "VLAN 3"],
+        **{link: ["label 17", "label 18"] for link in ("edgeA-core", "edgeB-core")},
+    }
+    for line in (
+        "40 addresses of others found by ARP and neighbour discovery; 0 too few or too many",
+        "; 0 under a tag or label that is not theirs",
+        "noticed: HTTP, TCP port 80: office/desk1/eth0 did not get through to office/web/eth0 over IPv4",
+        "should have VLAN 1, being of office/http",
+        "observed equals expected, and the control was noticed",
+    ):
+        assert line in shown, shown
+
+
+def test_protocols_fail_where_rows_are_altered() -> None:
+    shown = script("protocols", "--tamper", code=1)
+    assert "WRONG: HTTP, TCP port 80: office/desk1/eth0 did not get through to office/web/eth0 over IPv6" in shown
+    assert "WRONG: host1-edgeA: HTTP under VLAN 1, VLAN 2" in shown
     assert "observed differs from expected" in shown
 
 
