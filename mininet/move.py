@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 
 from vnet_lab import sandbox
@@ -71,7 +72,7 @@ class Mover:
         run("ovs-vsctl", f"--db={lab.database}", "add-port", switch, port)
         return port
 
-    def go(self) -> tuple[float, float]:
+    def go(self, port: str) -> tuple[float, float]:
         """Stop behind the old port, and go on behind the new one. Returns from when to when it was away."""
         name, addresses = self._machine.name, []
         for ip in self._machine.ips:
@@ -83,11 +84,13 @@ class Mover:
             run("ip", "-batch", "-", text="\n".join([*lines, *addresses]) + "\n")
             time.sleep(AWAY_SECONDS)
             run("ip", "link", "set", name, "up")
-            end = time.time()
             with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as announcing:
                 announcing.bind((name, 0))
                 announcing.send(self._announcement())
-        return start, end
+        # The kernel lets frames through to it only when it has noticed that both ends of the pair are up.
+        while Path(f"/sys/class/net/{port}/operstate").read_text().strip() != "up":
+            time.sleep(0.0005)
+        return start, time.time()
 
     def _announcement(self) -> bytes:
         """A gratuitous ARP (RFC 5227, 3), as a hypervisor sends it for a machine that has come."""
@@ -176,7 +179,7 @@ def move(running: RunningLab, mover: Mover, machine: Interface, switch: str) -> 
     if not answer.realised:
         raise LabError(f"the move to {switch} was not prepared in {ARRIVAL_SECONDS:g} s: {answer.pending}")
     time.sleep(BEFORE_SECONDS)
-    away = mover.go()
+    away = mover.go(port)
     deadline = time.monotonic() + ARRIVAL_SECONDS
     while running.client.node(machine.owner)["interfaces"][machine.name]["at"] != f"{switch}:{port}":
         if time.monotonic() > deadline:

@@ -53,6 +53,12 @@ def test_demo_fails_where_one_row_on_one_switch_is_altered() -> None:
     assert "observed differs from expected" in shown
 
 
+@pytest.mark.parametrize("topology", ["figure", "leaf-spine"])
+def test_a_machine_moves_under_traffic(topology: str) -> None:
+    shown = script("move", topology)
+    assert shown.count("0 of them while it was not away, 0 came twice, 0 came to others") >= 2, shown
+
+
 def test_services_are_shared_and_a_broadcast_is_heard_once() -> None:
     shown = script("shared")
     for line in (
