@@ -160,7 +160,9 @@ class VnetApp(framework.Application):
         try:
             self.system.compile(partial(hub.sleep, 0))
         except Exception:
-            LOG.exception("ryu-vnet cannot start: what is in the store cannot be compiled")
+            LOG.exception(
+                "ryu-vnet cannot start: what is in the store cannot be compiled (see `vnet fsck --store FILE`)"
+            )
             # In a green thread nothing else ends the process.
             os._exit(1)
         self._spare_collector()

@@ -294,6 +294,15 @@ class Client:
         """Follow one frame from `tenant/node[:interface]` to another, or to a MAC address."""
         return self._get("/v1/trace", **{"from": source, "to": target, "kind": kind})
 
+    def explain(self, kind: str, name: str, switch: str | None = None) -> Json:
+        """What something is, and why it is there: `tag` A:3, `label` 18, `mac` 02:00:00:00:01:01, `port` host1:vnet0,
+        `cookie` 0x766e..., and of a switch a `row`, by its text, or a `group`, by its number."""
+        return self._get("/v1/explain", kind=kind, name=name, switch=switch)
+
+    def fsck(self, *, mend: bool = False, switches: bool = True) -> Json:
+        """Check the model, the store and, if so wanted, all `switches`; and `mend` what can be mended."""
+        return self._ask("POST" if mend else "GET", "/v1/fsck", {"switches": int(switches)})
+
     def drift(self, switch: str | None = None) -> list[Json]:
         """What others changed on switches lately, or on one: the oldest first."""
         return self._list("/v1/drift", "drifts", switch=switch)

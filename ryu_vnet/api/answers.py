@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field, RootModel
 
+from ..managers.account import Account
 from ..managers.drift_report import DriftStatus, DriftSummary
+from ..managers.fsck.finding import Report
 from ..managers.route import Route
 from ..managers.status import (
     LinkStatus,
@@ -222,6 +224,14 @@ class Flows(Page):
     counted: bool | None
     rows: list[RowStatus]
     groups: list[GroupStatus]
+
+
+class ExplainAnswer(RootModel[Account]):
+    """What something is, and why it is there."""
+
+
+class FsckAnswer(RootModel[Report]):
+    """What a check came to."""
 
 
 class TraceAnswer(RootModel[Route]):

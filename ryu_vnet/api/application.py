@@ -10,7 +10,7 @@ from flask_openapi3.models.security_scheme import SecurityScheme
 from flask_openapi3.openapi import OpenAPI
 
 from ..managers.system import System
-from . import fabric, guard, lifecycle, problems, tenants, watching
+from . import checking, fabric, guard, lifecycle, problems, tenants, watching
 from .answers import ProblemDocument
 from .metrics import Metrics
 from .service import Service, Wait
@@ -50,6 +50,7 @@ def create_api(
     lifecycle.install(app, service)
     fabric.install(app, service)
     watching.install(app, service)
+    checking.install(app, service)
 
     @app.get("/v1/openapi.json", summary="This description", operation_id="openapi", responses={200: None})
     def document() -> dict[str, object]:

@@ -106,6 +106,28 @@ class TraceQuery(_Query):
     )
 
 
+class ExplainQuery(_Query):
+    """What to explain."""
+
+    kind: Literal["tag", "label", "mac", "port", "cookie", "row", "group"] = Field(description="What kind of thing")
+    name: str = Field(
+        description="As A:3, 18, f2:00:10:00:60:08, host1:vnet0; a cookie, the text of a row, the number of a group"
+    )
+    switch: str | None = Field(None, description="Of which switch: for a row or a group, and if wanted for a cookie")
+
+    @model_validator(mode="after")
+    def _has_switch(self) -> ExplainQuery:
+        if self.switch is None and self.kind in ("row", "group"):
+            raise ValueError(f"a {self.kind} is one of a switch; say of which: switch=host1")
+        return self
+
+
+class FsckQuery(_Query):
+    """What to check beside the model and the store."""
+
+    switches: bool = Field(True, description="Whether every switch that is there is read and compared")
+
+
 class StartBody(StartSpec):
     """Where a node starts. The whole body may be left out."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from . import completion, fabric, lifecycle, nodes, running, top, watch
+from . import checking, completion, fabric, lifecycle, nodes, running, top, watch
 from .session import EXIT_CODES, Group, global_options
 
 _EXAMPLES = (
@@ -39,4 +39,5 @@ lifecycle.install(main)
 fabric.install(main)
 watch.install(main)
 top.install(main)
+checking.install(main)
 completion.install(main)

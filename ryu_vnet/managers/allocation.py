@@ -25,7 +25,7 @@ class Allocator:
 
     def __init__(self, draft: Draft, revision: int) -> None:
         self._draft = draft
-        self._revision = revision
+        self.revision = revision
         self._lowest: dict[str, int] = {}
 
     def interface_number(self) -> int:
@@ -41,7 +41,7 @@ class Allocator:
 
     def return_number(self, network: Network | Combination) -> None:
         """Let the number of a network or combination rest that is gone."""
-        self._draft.put(Resting(LABELS, network.number, network.number, self._revision))
+        self._draft.put(Resting(LABELS, network.number, network.number, self.revision))
 
     def settle_tags(self, network: Network | Combination, needed: set[str], segments: Iterable[str]) -> None:
         """Of all `segments`, grant tags in those that need one, and let those of the others rest. Raises Exhausted."""
@@ -51,7 +51,7 @@ class Allocator:
                 self._draft.put(TagGrant(segment, network.number, self._tag(segment, network)))
             elif grant is not None and segment not in needed:
                 self._draft.delete(grant)
-                self._draft.put(Resting(tag_space(segment), grant.tag, network.number, self._revision))
+                self._draft.put(Resting(tag_space(segment), grant.tag, network.number, self.revision))
 
     def _tag(self, segment: str, network: Network | Combination) -> int:
         space = tag_space(segment)

@@ -55,6 +55,8 @@ class CommunicationManager:
         """Bundles (or the same without) sent since this manager was made."""
         self.counts: Counts = {}
         """Packets and bytes of each row, as of the last `look`."""
+        self.readings = 0
+        """How often all that it has was read to the end."""
         self.serial = 0
         """Counts what was wanted and released."""
         self.done = 0
@@ -313,6 +315,7 @@ class CommunicationManager:
     def _has_read_all(self, reading: Reading) -> Effects:
         effects = self._has_read(reading.end_of_rows(self.standing))
         self._reading = None
+        self.readings += 1
         self._watch.has_read()
         if self.state is State.READING:
             self._agenda.begin()

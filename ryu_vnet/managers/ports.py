@@ -29,6 +29,10 @@ class AwaitedPorts:
                 del self._of[revision]
         return revision
 
+    def revision(self, place: Place) -> int | None:
+        """The revision that needs a place, if any does."""
+        return self._on.get(place.switch, {}).get(place)
+
     def on(self, switch: str) -> Iterable[Place]:
         """Those of a switch."""
         return [*self._on.get(switch, ())]

@@ -118,7 +118,7 @@ def _tag(
     if work.fabric != fabric:
         segments = [*{*work.fabric.segments, *fabric.segments}]
         for network in sorted(draft.networks(), key=_number):
-            homes = {segment for member in draft.members(network.ref) for segment in _segments(member, work.fabric)}
+            homes = {segment for member in draft.members(network.ref) for segment in segments_of(member, work.fabric)}
             _settle_tags(work, network, _with_trunks(homes.union(network.reserve), work.fabric), segments)
         return
     for network in sorted(filter(None, map(draft.network, moved)), key=_number):
@@ -159,11 +159,11 @@ def _moved(draft: Draft, model: Model, fabric: Fabric) -> dict[str, Counter[str]
 def _memberships(value: Value | None, fabric: Fabric) -> Iterable[tuple[str, str]]:
     if isinstance(value, Node):
         for interface in value.interfaces:
-            segments = [*_segments(Member(value, interface), fabric)]
+            segments = [*segments_of(Member(value, interface), fabric)]
             yield from ((ref, segment) for ref in value.networks_of(interface) for segment in segments)
 
 
-def _segments(member: Member, fabric: Fabric) -> Iterator[str]:
+def segments_of(member: Member, fabric: Fabric) -> Iterator[str]:
     """Where a member runs, and where it is moving to, or was."""
     home = home_of(member, fabric)
     if home is not None and home.segment is not None:

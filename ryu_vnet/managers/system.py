@@ -45,8 +45,9 @@ from .bridge import BridgeReport
 from .checks import Checker
 from .communication import CommunicationManager, Effects
 from .delivery import Delivery
-from .difference import Before
+from .difference import Before, difference
 from .drift import Drift
+from .fsck.documents import refusal
 from .moving import Moves, Moving
 from .placement import Placer
 from .placers import Closest
@@ -128,7 +129,10 @@ class System:
         """Those of whom there was a sign, which is not taken in yet."""
         self._let_go: dict[Resting, float] = {}
         """For identifiers that rest: since when no switch can have a rule for them any more."""
-        self._read()
+        try:
+            self._read()
+        except Exception as error:
+            raise refusal(store, error) from error
         if compiled:
             self.compile()
 
@@ -206,10 +210,12 @@ class System:
             key: to_document(value) if value is not None else None for key, value in draft.changes.items()
         }
         gone = _gone(self.fabric, work.fabric) if is_declared_anew else set()
+        still = self._admitted(work.fabric)
         if is_declared_anew:
             documents[FABRIC_KEY] = fabric_document(work.fabric)
             documents.update({OBSERVED_PREFIX + name: None for name in gone if name in self.ports})
-            documents.update({ADMITTED_PREFIX + name: None for name in gone if name in self._admissions})
+            # What a switch was let in as holds no more once it is declared as something else, even if only for a while.
+            documents.update({ADMITTED_PREFIX + name: None for name in self._admissions.keys() - still})
         if not documents:
             # A fabric that was declared anew is another object, even where it is the same.
             touched = {*draft.touched, *([FABRIC_KEY] if work.fabric is not self.fabric else [])}
@@ -224,7 +230,7 @@ class System:
         self.model.keep(draft.changes)
         if is_declared_anew:
             self.ports, self.fabric = ports, work.fabric
-            self._admissions = {name: known for name, known in self._admissions.items() if name not in gone}
+            self._admissions = {name: known for name, known in self._admissions.items() if name in still}
             self._reported = {name: known for name, known in self._reported.items() if name not in gone}
             new = self.delivery.follow(self.fabric, self._programme.contents, topology.admitted)
             # A switch that is new is waited for, whether or not there is anything for it yet.
@@ -256,6 +262,73 @@ class System:
         self.on_commit(self._clock() - started)
         return revision
 
+    def mend(self, edit: Callable[[Work, dict[str, Json | None]], None]) -> Answer:
+        """Do what `edit` does to a draft, and to documents beside the model, wholly or not at all.
+
+        Unlike `request`, it neither checks nor grants anything: that is what `edit` is there for (see `fsck`), as what
+        it starts from may not be as it must. So all is compiled anew, as at a start. Raises what `edit` raises, and
+        StoreError; then nothing has changed.
+        """
+        draft, others = Draft(self.model), dict[str, Json | None]()
+        edit(Work(draft, self.fabric, Allocator(draft, self.revision + 1)), others)
+        own = {key: to_document(value) if value is not None else None for key, value in draft.changes.items()}
+        documents: dict[str, Json | None] = {**others, **own}
+        if not documents:
+            return Answer(self.revision, changed=False)
+        changes = [(self.model.get(key), value) for key, value in draft.changes.items()]
+        was, self._programme, topology = self._programme, Programme(), self.topology
+        undone = {key: self.model.get(key) for key in draft.changes}
+        self.model.keep(draft.changes)
+        try:
+            self._programme.load(self.model, topology)
+            revision = self._commit(documents)
+        except Exception:
+            self.model.keep(undone)
+            self._programme = was
+            raise
+        removed = {key for key, value in documents.items() if value is None}
+        self.ports = {name: known for name, known in self.ports.items() if OBSERVED_PREFIX + name not in removed}
+        self._admissions = {n: known for n, known in self._admissions.items() if ADMITTED_PREFIX + n not in removed}
+        contents = self._programme.contents
+        before = {name: difference(was.contents[name], now) for name, now in contents.items()}
+        self.delivery.follow(self.fabric, contents, topology.admitted)
+        self._note_changes(changes, revision)
+        self.delivery.hand_out({name: touched for name, touched in before.items() if touched}, revision)
+        self._notify()
+        return Answer(revision, changed=True)
+
+    def documents(self) -> dict[str, Json]:
+        """What the store is to have, by key; without what switches have said of their ports since it last could be
+        written down."""
+        fabric = {FABRIC_KEY: fabric_document(self.fabric)} if self.fabric != Fabric() else {}
+        known = {name: ports for name, ports in self.ports.items() if name not in self._unsaved}
+        return {
+            **fabric,
+            **{OBSERVED_PREFIX + name: ports_document(ports) for name, ports in known.items()},
+            **{ADMITTED_PREFIX + name: as_what for name, as_what in self._admissions.items()},
+            **{key_of(value): to_document(value) for value in self.model.values()},
+        }
+
+    @property
+    def store(self) -> Store:
+        """What outlives the controller; for reading."""
+        return self._store
+
+    @property
+    def unsaved(self) -> frozenset[str]:
+        """Switches whose ports could not be written to the store yet."""
+        return frozenset(self._unsaved)
+
+    @property
+    def admissions(self) -> dict[str, Json]:
+        """Of each switch that was let in, as what."""
+        return {**self._admissions}
+
+    def rests_until(self, resting: Resting) -> float | None:
+        """When an identifier will be free again, by the clock; None while a switch may still have a rule for it."""
+        since = self._let_go.get(resting)
+        return None if since is None else since + REST_SECONDS
+
     def pending(self, revision: int | None = None) -> list[str]:
         """The switches on which a revision is not realised yet, or any revision at all, by name."""
         return sorted(self.delivery.pending(revision) | {place.switch for place in self.missing_ports(revision)})
@@ -264,6 +337,10 @@ class System:
         """The ports without which a revision, or any at all, is not realised: nodes run on them and they are not
         there. Of a switch that was never heard of, no port is known to be missing."""
         return sorted((place for place in self._awaited.of(revision) if place.switch in self.ports), key=str)
+
+    def awaited_by(self, place: Place) -> int | None:
+        """The revision that needs a port which is not there."""
+        return self._awaited.revision(place)
 
     def _note_changes(self, changes: Iterable[tuple[Value | None, Value | None]], revision: int) -> None:
         """Note the ports that running nodes need and that nobody has seen, and who moves."""

@@ -19,7 +19,7 @@ import itertools
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -102,6 +102,20 @@ class SqliteStore:
         with self._use("read") as connection, closing(connection.execute(query, (prefix,))) as rows:
             wanted = itertools.takewhile(lambda row: row[0].startswith(prefix), rows)
             return Snapshot(_revision(connection), tuple(_document(row) for row in wanted))
+
+    def texts(self) -> Sequence[tuple[str, bytes]]:
+        """Key and text of every document as it is stored, whether or not it can be read, sorted by key."""
+        with self._use("read") as connection:
+            return connection.execute("SELECT key, CAST(value AS BLOB) FROM document ORDER BY key").fetchall()
+
+    def damage(self) -> Sequence[str]:
+        """What SQLite finds wrong with the file in itself (PRAGMA integrity_check); nothing where it is whole."""
+        try:
+            with self._use("check") as connection:
+                told = [str(line) for (line,) in connection.execute("PRAGMA integrity_check")]
+        except StoreError as error:
+            told = [str(error)]
+        return [] if told == ["ok"] else told
 
     def commit(self, changes: Mapping[str, Json | None], expected: Mapping[str, int] | None = None) -> int:
         """Write these documents, all or none, and return the new revision; see `Store.commit`."""
@@ -232,7 +246,10 @@ def _encode(key: str, value: Json) -> str:
 
 def _document(row: tuple[str, str, int]) -> Document:
     key, text, revision = row
-    value = json.loads(text)
+    try:
+        value = json.loads(text)
+    except (TypeError, ValueError) as error:
+        raise StoreError(f"document {key} is no JSON any more: {error}") from error
     if not isinstance(value, dict):
         raise StoreError(f"document {key} is not a JSON object any more: the store was changed by another program")
     return Document(key, value, revision)
