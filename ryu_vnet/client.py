@@ -231,6 +231,32 @@ class Client:
         """Where a node would start, and why there; nothing is changed."""
         return self._get(f"{_path(node, 'nodes')}/place")
 
+    # --- policies ---------------------------------------------------------------------------------------------------
+
+    def policies(self, *, limit: int | None = None, after: int | None = None) -> list[Json]:
+        """The policies in the order in which they are asked; `after`: those of a higher order than this."""
+        return self._list("/v1/policies", "policies", limit, None if after is None else str(after))
+
+    def policy(self, name: str) -> Json:
+        """One policy."""
+        return self._get(f"/v1/policies/{_part(name)}")
+
+    def put_policy(self, name: str, spec: Mapping[str, Any], *, wait: float = 0) -> Answer:
+        """Make a policy, or change it: `{"match": {"function": "web"}, "networks": ["X"]}`."""
+        return self._change("PUT", f"/v1/policies/{_part(name)}", wait, dict(spec))
+
+    def put_policies(self, specs: Mapping[str, Any], *, wait: float = 0) -> Answer:
+        """Make or change several, by name, in one change; others stay. To have these and no others, `apply` them."""
+        return self._change("POST", "/v1/policies", wait, {"policies": dict(specs)})
+
+    def delete_policy(self, name: str, *, wait: float = 0) -> Answer:
+        """Remove a policy; whom it has put into a network leaves that."""
+        return self._change("DELETE", f"/v1/policies/{_part(name)}", wait)
+
+    def explain_policies(self, node: str) -> Json:
+        """What each policy does about each interface of a node, and why."""
+        return self._get(f"{_path(node, 'nodes')}/policies")
+
     # --- the fabric, and how things stand ---------------------------------------------------------------------------
 
     def fabric(self) -> Json:

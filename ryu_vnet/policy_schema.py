@@ -47,7 +47,11 @@ class PolicySpec(_Shape):
     """A rule that puts interfaces into networks of their own tenant."""
 
     order: int | None = Field(
-        None, ge=0, description="Which policy is asked first: the least; left out, its place in the list", examples=[10]
+        None,
+        ge=0,
+        description="Which policy is asked first: the least. Left out, it keeps its own or comes after all others; "
+        "in a whole intent those come in the order in which they are written",
+        examples=[10],
     )
     match: MatchSpec = Field(default_factory=MatchSpec)
     networks: list[str] = Field(default_factory=list, description="Networks by name", examples=[["X"]])
@@ -57,6 +61,14 @@ class PolicySpec(_Shape):
         examples=[["{tenant}-{unit}"]],
     )
     final: bool = Field(False, description="Whether no later policy is asked where this one matches")
+
+
+class PoliciesSpec(_Shape):
+    """Policies to make or change. Others stay as they are."""
+
+    policies: dict[str, PolicySpec] = Field(
+        description="Each by its name", examples=[{"web": {"match": {"function": "web"}, "networks": ["X"]}}]
+    )
 
 
 def policy_from_spec(name: str, order: int, spec: PolicySpec) -> Policy:

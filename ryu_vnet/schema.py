@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from .policy_schema import PolicySpec
+
 
 class _Shape(BaseModel):
     model_config = ConfigDict(extra="forbid")
@@ -153,6 +155,9 @@ class Intent(_Shape):
     """A whole intent: what a file of `vnet apply` holds."""
 
     fabric: FabricSpec | None = None
+    policies: dict[str, PolicySpec] | None = Field(
+        None, description="All policies, as the fabric is all of it: others are deleted. Left out, they stay"
+    )
     tenants: dict[str, TenantSpec] = Field(default_factory=dict)
 
 

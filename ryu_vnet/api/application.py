@@ -10,7 +10,7 @@ from flask_openapi3.models.security_scheme import SecurityScheme
 from flask_openapi3.openapi import OpenAPI
 
 from ..managers.system import System
-from . import checking, fabric, guard, lifecycle, problems, tenants, watching
+from . import checking, fabric, guard, lifecycle, policies, problems, tenants, watching
 from .answers import ProblemDocument
 from .metrics import Metrics
 from .service import Service, Wait
@@ -48,6 +48,7 @@ def create_api(
     problems.install(app)
     tenants.install(app, service)
     lifecycle.install(app, service)
+    policies.install(app, service)
     fabric.install(app, service)
     watching.install(app, service)
     checking.install(app, service)

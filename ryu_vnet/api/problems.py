@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from werkzeug.exceptions import HTTPException
 
 from ..errors import Conflict, Exhausted, Invalid, NotFound, PlacerFailed, Problem, StoreError, VnetError
+from ..policy_schema import PoliciesSpec, PolicySpec
 from ..schema import FabricSpec, Intent, NetworkSpec, NodeSpec
 from .queries import StartBody
 
@@ -27,7 +28,7 @@ _STATUS: dict[type[VnetError], HTTPStatus] = {
     Exhausted: HTTPStatus.INSUFFICIENT_STORAGE,
     PlacerFailed: HTTPStatus.BAD_GATEWAY,
 }
-_BODIES: tuple[type[BaseModel], ...] = (FabricSpec, Intent, NetworkSpec, NodeSpec, StartBody)
+_BODIES: tuple[type[BaseModel], ...] = (FabricSpec, Intent, NetworkSpec, NodeSpec, PoliciesSpec, PolicySpec, StartBody)
 _LONGEST = 80
 """Characters of a wrong value that are shown."""
 
@@ -111,6 +112,8 @@ def _base(title: str) -> str:
             return f"tenants.{path.get('tenant')}.networks.{path.get('network')}"
         case "NodeSpec":
             return f"tenants.{path.get('tenant')}.nodes.{path.get('node')}"
+        case "PolicySpec":
+            return f"policies.{path.get('policy')}"
         case _:
             return ""
 

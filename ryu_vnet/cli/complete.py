@@ -118,6 +118,10 @@ def _switches(client: Client, context: click.Context, typed: str) -> list[str]:
     return _names(client.switches(limit=MOST, after=_before(typed)))
 
 
+def _policies(client: Client, context: click.Context, typed: str) -> list[str]:
+    return _names(client.policies(limit=MOST))
+
+
 def _ports(client: Client, context: click.Context, typed: str) -> list[str]:
     """`[INTERFACE=]SWITCH:PORT`: the ports that nothing has yet, or that the node in question has."""
     interface, equals, place = typed.rpartition("=")
@@ -147,4 +151,5 @@ NETWORK = _from_controller(_networks)
 NETWORK_OF_NODE = _from_controller(_networks_of_node)
 INTERFACE = _from_controller(_interfaces)
 SWITCH = _from_controller(_switches)
+POLICY = _from_controller(_policies)
 PORT = _from_controller(_ports)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from . import checking, completion, fabric, lifecycle, nodes, running, top, watch
+from . import checking, completion, fabric, lifecycle, nodes, policies, running, top, watch
 from .session import EXIT_CODES, Group, global_options
 
 _EXAMPLES = (
@@ -36,6 +36,7 @@ def main() -> None:
 nodes.install(main)
 running.install(main)
 lifecycle.install(main)
+policies.install(main)
 fabric.install(main)
 watch.install(main)
 top.install(main)

@@ -87,6 +87,9 @@ def network(console: Console, found: Json) -> None:
     table(console, ["member", "interface", "at", "state"], rows, "members")
     if found["reserve"]:
         console.print(f"keeps a tag in {', '.join(found['reserve'])}, whoever is there", markup=False)
+    if found["made_by"]:
+        line = f"made by the template {found['made_by']!r} of a policy; it goes with its last member"
+        console.print(line, markup=False)
 
 
 def nodes(console: Console, found: list[Json]) -> None:
@@ -96,7 +99,8 @@ def nodes(console: Console, found: list[Json]) -> None:
         ref, state = f"{part['tenant']}/{part['name']}", coloured(_life(part))
         for name, interface in sorted(part["interfaces"].items()) or [("", {})]:
             ips = ", ".join(interface.get("ips", []))
-            networks = ", ".join(interface.get("networks", []))
+            by_policy = [f"{network} (policy)" for network in part["policy_networks"].get(name, ())]
+            networks = ", ".join([*interface.get("networks", []), *by_policy])
             rows.append([ref, state, name, interface.get("mac"), ips, interface.get("at"), networks])
     table(console, ["node", "state", "interface", "MAC", "IP", "at", "networks"], rows)
 

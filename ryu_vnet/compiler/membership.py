@@ -54,6 +54,8 @@ class Membership(Facts):
         """By network: the combinations of which it is the last."""
         self._combined: dict[str, set[str]] = {}
         """By network: the combinations that it is in."""
+        self._having: dict[int, set[str]] = {}
+        """By MAC address: the networks, of those that are in combinations, in which somebody has it."""
 
     # --- nodes ------------------------------------------------------------------------------------------------------
 
@@ -108,6 +110,7 @@ class Membership(Facts):
                 self._chunks(combination, home.name, known, audience.remove(member, home, fabric), turn)
             if ref in self._macs:
                 del self._macs[ref][mac]
+                self._forget_mac(mac, ref)
                 self._same_mac(ref, mac, turn)
         role = self._roles.pop(number, None)
         if role is not None:
@@ -134,6 +137,7 @@ class Membership(Facts):
                 self._hear(combination, member, turn)
             if ref in self._macs:
                 self._macs[ref][mac] = number
+                self._having.setdefault(mac, set()).add(ref)
                 self._same_mac(ref, mac, turn)
         role = self._role(member)
         if role is not None:
@@ -246,10 +250,17 @@ class Membership(Facts):
     def _same_mac(self, network: str, mac: int, turn: Round) -> None:
         """A MAC address has come into a network, or left it: in combinations where the network comes first, it hides
         who has it in the last."""
-        for ref in self._combined.get(network, ()):
-            number = self._macs[self._refs(ref)[-1]].get(mac)
-            if number is not None:
-                turn.stale.add(Unit(Kind.PICK, ref, "", number))
+        # From those who have it, as they are few: a network may be in a thousand combinations, each with another last.
+        mine = self._combined.get(network, set())
+        for last in self._having.get(mac, ()):
+            number = self._macs[last][mac]
+            turn.stale.update([Unit(Kind.PICK, ref, "", number) for ref in self._ending.get(last, set()) & mine])
+
+    def _forget_mac(self, mac: int, network: str) -> None:
+        having = self._having[mac]
+        having.discard(network)
+        if not having:
+            del self._having[mac]
 
     def _refs(self, ref: str) -> list[str]:
         """The references of the networks of a combination, in its order."""
@@ -267,6 +278,8 @@ class Membership(Facts):
             if network not in self._macs:
                 there = (self._members[number] for number in self._numbers(network))
                 self._macs[network] = {member.interface.mac: member.interface.number for member in there}
+                for mac in self._macs[network]:
+                    self._having.setdefault(mac, set()).add(network)
         for number in [*self._numbers(combination.last)]:
             self._hear(ref, self._members[number], turn)
 
@@ -284,7 +297,9 @@ class Membership(Facts):
         for network in self._refs(ref):
             self._combined[network].discard(ref)
             if not self._combined[network]:
-                del self._combined[network], self._macs[network]
+                for mac in self._macs.pop(network):
+                    self._forget_mac(mac, network)
+                del self._combined[network]
 
     def _numbers(self, ref: str) -> Iterator[int]:
         """The interfaces in a network, or that hear a combination."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from ..compiler.pipeline import MOST_NETWORKS
 from ..compiler.traffic import TooManyRegions, combinations, in_order
 from ..errors import Invalid, Problem
 from ..fabric.declared import Fabric
-from ..model.state import Draft, claims
+from ..model.state import Draft, Shared, claims
 from ..model.values import Network, Node, Place
 from .requests import Work
+from .rulebook import Rulebook
 
 MOST_COMBINATIONS = 64
 """Combinations that those need who are in one set of networks; each has a number, and a tag in each segment."""
@@ -28,19 +30,22 @@ class Checker:
         is_declared_anew = work.fabric != fabric
         changed = (value for value in draft.changes.values() if isinstance(value, Node))
         nodes = draft.nodes() if is_declared_anew else [*changed]
-        found = [*draft_problems(draft, work.fabric, nodes), *sharing_problems(draft)]
+        found = [
+            *draft_problems(draft, work.fabric, nodes, work.rules),
+            *sharing_problems(draft, work.fabric, work.rules),
+        ]
         if is_declared_anew:
             self._spans.clear()
         # Where all segments reach each other, networks may span what they like, and nobody need look.
         if not found and not work.fabric.is_joined:
-            found = [*self._span_problems(draft, nodes, work.fabric)]
+            found = [*self._span_problems(draft, nodes, work.fabric, work.rules)]
         if found:
             raise Invalid(found)
 
-    def _span_problems(self, draft: Draft, nodes: list[Node], fabric: Fabric) -> Iterator[Problem]:
+    def _span_problems(self, draft: Draft, nodes: list[Node], fabric: Fabric, rules: Rulebook) -> Iterator[Problem]:
         for ref, segments in sorted(_reached(nodes, fabric).items()):
             if not segments <= self._spans.get(ref, set()):
-                found = [*span_problems(draft, fabric, ref)]
+                found = [*span_problems(draft, fabric, ref, rules)]
                 yield from found
                 if not found:
                     self._spans[ref] = _reached((member.node for member in draft.members(ref)), fabric)[ref]
@@ -59,8 +64,9 @@ def _reached(nodes: Iterable[Node], fabric: Fabric) -> dict[str, set[str]]:
     return found
 
 
-def draft_problems(draft: Draft, fabric: Fabric, nodes: list[Node]) -> Iterator[Problem]:
-    """All that is wrong with the given nodes in a draft: places, and what only one may claim."""
+def draft_problems(draft: Draft, fabric: Fabric, nodes: list[Node], rules: Rulebook) -> Iterator[Problem]:
+    """All that is wrong with the given nodes in a draft: places, and what only one may claim. Where policies are to
+    blame, it is said."""
     wires = fabric.wires
     for node in nodes:
         for interface in node.interfaces:
@@ -72,7 +78,7 @@ def draft_problems(draft: Draft, fabric: Fabric, nodes: list[Node]) -> Iterator[
                 yield Problem(where, f"a {what} node needs a place for each interface", "switch:port, as host1:vnet0")
             if interface.target is not None:
                 yield from _place_problems(fabric, wires, interface.target, where)
-        yield from _claim_problems(draft, node)
+        yield from _claim_problems(draft, fabric, node, rules)
 
 
 def _place_problems(fabric: Fabric, wires: Container[Place], place: Place, where: str) -> Iterator[Problem]:
@@ -87,17 +93,36 @@ def _place_problems(fabric: Fabric, wires: Container[Place], place: Place, where
         yield Problem(where, f"port {place} is used by a link of the fabric", "a port that no link uses")
 
 
-def sharing_problems(draft: Draft) -> Iterator[Problem]:
+def sharing_problems(draft: Draft, fabric: Fabric, rules: Rulebook) -> Iterator[Problem]:
     """What is wrong with the networks that somebody is in at once, where a draft changes networks or who is in them."""
+    right: set[Shared] = set()
     for value in draft.changes.values():
         if isinstance(value, Node):
             for interface in value.interfaces:
                 where = f"tenants.{value.tenant}.nodes.{value.name}.interfaces.{interface.name}.networks"
-                yield from _combined_problems(draft, value.networks_of(interface), where)
-        elif isinstance(value, Network):
+                refs = tuple(value.networks_of(interface))
+                if refs in right:
+                    continue
+                found = [*_combined_problems(draft, refs, where)]
+                for problem in found:
+                    yield replace(problem, message=problem.message + rules.blame(value, interface, fabric))
+                if not found:
+                    right.add(refs)  # Of thousands of nodes many are in the same ones.
+        elif isinstance(value, Network) and value.made_by is None:
             where = f"tenants.{value.tenant}.networks.{value.name}"
             for shared in [(value.ref,), *sorted(draft.shared_with(value.ref))]:
-                yield from _combined_problems(draft, shared, where)
+                for problem in _combined_problems(draft, shared, where):
+                    yield replace(problem, message=problem.message + _blame(draft, fabric, rules, shared))
+
+
+def _blame(draft: Draft, fabric: Fabric, rules: Rulebook, shared: Shared) -> str:
+    """Which policies put somebody in all of these networks, in words; of many the first one who is there by policy."""
+    for key in sorted(draft.sharing(shared)):
+        node = draft.get(key)
+        for interface in node.interfaces if isinstance(node, Node) else ():
+            if isinstance(node, Node) and interface.by_policy and tuple(node.networks_of(interface)) == shared:
+                return rules.blame(node, interface, fabric)
+    return ""
 
 
 def _combined_problems(draft: Draft, refs: Sequence[str], where: str) -> Iterator[Problem]:
@@ -122,7 +147,7 @@ def _combined_problems(draft: Draft, refs: Sequence[str], where: str) -> Iterato
             yield Problem(where, what, f"at most {MOST_COMBINATIONS} ways: classes that overlap less")
 
 
-def _claim_problems(draft: Draft, node: Node) -> Iterator[Problem]:
+def _claim_problems(draft: Draft, fabric: Fabric, node: Node, rules: Rulebook) -> Iterator[Problem]:
     own: dict[tuple[str, ...], str] = {}
     for claim, interface in claims(node):
         base = f"tenants.{node.tenant}.nodes.{node.name}.interfaces.{interface.name}"
@@ -135,12 +160,12 @@ def _claim_problems(draft: Draft, node: Node) -> Iterator[Problem]:
             yield Problem(f"{base}.at", f"port {claim[1]}:{claim[2]} is used twice, also by node {others[0]}", hint)
         elif others:
             hint = "each MAC once in a network; in other networks it may occur again"
-            yield Problem(
-                f"{base}.mac", f"{claim[2]} occurs twice in network {claim[1]}, also at node {others[0]}", hint
-            )
+            blame = rules.blame(node, interface, fabric, claim[1].rpartition("/")[2])
+            message = f"{claim[2]} occurs twice in network {claim[1]}, also at node {others[0]}{blame}"
+            yield Problem(f"{base}.mac", message, hint)
 
 
-def span_problems(draft: Draft, fabric: Fabric, ref: str) -> Iterator[Problem]:
+def span_problems(draft: Draft, fabric: Fabric, ref: str, rules: Rulebook) -> Iterator[Problem]:
     """Where a network, by reference, has members in segments that cannot reach each other over the interconnect."""
     seen: dict[str, str] = {}
     for member in draft.members(ref):
@@ -155,11 +180,14 @@ def span_problems(draft: Draft, fabric: Fabric, ref: str) -> Iterator[Problem]:
                 if not fabric.islands[segment].isdisjoint(fabric.islands[other]):
                     continue
                 spans = f"network {ref} spans segments {other} (node {first}) and {segment}"
+                blame = rules.blame(node, member.interface, fabric, ref.rpartition("/")[2])
                 lacking = [one for one in (other, segment) if not fabric.edges[one]]
                 if lacking:
                     hint = "give one of its switches a link of kind core, or keep the network inside one segment"
-                    yield Problem(where, f"{spans}, but segment {lacking[0]} has no edge", hint)
+                    yield Problem(where, f"{spans}, but segment {lacking[0]} has no edge{blame}", hint)
                 else:
-                    yield Problem(where, f"{spans}, which no core link connects", "join their edges by core links")
+                    yield Problem(
+                        where, f"{spans}, which no core link connects{blame}", "join their edges by core links"
+                    )
                 break
             seen[segment] = node.ref

@@ -18,6 +18,8 @@ from ..model.values import Interface, Network, Node, Place, Tenant
 from ..schema import FabricSpec, Intent, InterfaceSpec, NetworkSpec, NodeSpec, TenantSpec, TrafficSpec
 from .addresses import asked_for, choose_mac
 from .allocation import Allocator
+from .policies import made, refuse_made, replace_policies
+from .rulebook import Rulebook
 
 
 @dataclass(slots=True)
@@ -29,6 +31,10 @@ class Work:
     allocator: Allocator
     macs: set[int] = field(default_factory=set)
     """Those that were asked for or chosen in this request, and need not be in the draft yet."""
+    left: list[tuple[str, str, str]] = field(default_factory=list)
+    """What was taken out of a network: the node's reference, the interface, the network. See `policing`."""
+    rules: Rulebook = field(default_factory=Rulebook)
+    """The policies as they are after the request; known once it was policed."""
 
 
 def split_ref(ref: str, where: str) -> tuple[str, str]:
@@ -122,7 +128,9 @@ def put_tenant(work: Work, name: str) -> None:
 def delete_tenant(work: Work, name: str) -> None:
     """Remove a tenant that has nothing any more."""
     tenant = require_tenant(work, name)
-    networks, nodes = work.draft.networks(name), work.draft.nodes(name)
+    # Those that a template has made go with their last member, by themselves.
+    networks = [network for network in work.draft.networks(name) if network.made_by is None]
+    nodes = work.draft.nodes(name)
     if networks or nodes:
         has = f"{len(networks)} network(s) and {len(nodes)} node(s)"
         raise Conflict(f"tenant {name} still has {has}: delete those first")
@@ -136,6 +144,8 @@ def put_network(work: Work, tenant: str, name: str, spec: NetworkSpec) -> None:
     traffic = _traffic(spec.traffic, f"tenants.{tenant}.networks.{name}.traffic")
     reserve = _reserved(work.fabric, spec.reserve, f"tenants.{tenant}.networks.{name}.reserve")
     known = work.draft.network(f"{tenant}/{name}")
+    if known is not None:
+        refuse_made(work.draft, known)
     number = known.number if known else work.allocator.network_number(f"network {tenant}/{name}")
     work.draft.put(Network(tenant, name, number, spec.tagged, traffic, reserve))
 
@@ -182,7 +192,9 @@ def _term(spec: TrafficSpec, where: str) -> Term:
 def delete_network(work: Work, tenant: str, name: str) -> None:
     """Remove a network that has no member any more; its number rests."""
     network = require_network(work, tenant, name)
-    members = work.draft.members(network.ref)
+    refuse_made(work.draft, network)
+    # Who is in it by policies alone leaves with the policy, or policing refuses it.
+    members = [member for member in work.draft.members(network.ref) if name in member.interface.asked]
     if members:
         named = ", ".join(member.node.ref for member in members[:5]) + (", ..." if len(members) > 5 else "")
         raise Conflict(f"network {network.ref} still has {len(members)} member(s) ({named}): detach them first")
@@ -244,6 +256,8 @@ def _interface(work: Work, tenant: str, name: str, spec: InterfaceSpec, old: Int
         if work.draft.network(f"{tenant}/{network}") is None:
             hint = _one_of(network.name for network in work.draft.networks(tenant))
             raise Invalid(Problem(f"{where}.networks", f"tenant {tenant} has no network {network!r}", hint))
+        if (known := work.draft.network(f"{tenant}/{network}")) is not None and known.made_by is not None:
+            raise Invalid(Problem(f"{where}.networks", made(work.draft, known), "leave it to them"))
     number = old.number if old else work.allocator.interface_number()
     # Whoever gives us the address back that we have chosen asks for no other.
     chosen = old is not None and old.chosen and old.known_mac == mac
@@ -279,20 +293,26 @@ def attach(work: Work, tenant: str, network: str, node: str, interface: str | No
     known = require_node(work, tenant, node)
     target = require_network(work, tenant, network)
     chosen = _choose_interface(known, interface)
+    refuse_made(work.draft, target)
     networks = tuple(sorted({*chosen.networks, target.name}))
-    _replace_interface(work, known, replace(chosen, networks=networks))
+    by_policy = tuple(name for name in chosen.by_policy if name != target.name)
+    _replace_interface(work, known, replace(chosen, networks=networks, by_policy=by_policy))
 
 
 def detach(work: Work, tenant: str, network: str, node: str, interface: str | None) -> None:
-    """Take the interfaces of a node, or one of them, out of a network. Nothing happens where they are not in it."""
+    """Take the interfaces of a node, or one of them, out of a network. Nothing happens where they are not in it.
+
+    Refused, when all else is done, where policies have it in there.
+    """
     known = require_node(work, tenant, node)
     require_network(work, tenant, network)
     if interface is not None and known.interface(interface) is None:
         raise NotFound(_no_interface(known, interface))
     for candidate in known.interfaces:
         if network in candidate.networks and interface in (None, candidate.name):
-            stays = tuple(name for name in candidate.networks if name != network)
-            known = _replace_interface(work, known, replace(candidate, networks=stays))
+            asked = tuple(name for name in candidate.asked if name != network)
+            known = _replace_interface(work, known, replace(candidate, networks=asked, by_policy=()))
+            work.left.append((known.ref, candidate.name, network))
 
 
 def start(work: Work, tenant: str, node: str, at: Mapping[str, str]) -> None:
@@ -325,6 +345,11 @@ def apply(work: Work, intent: Intent) -> None:
     if intent.fabric is not None:
         # What stands on a fabric that is wrong would only be misread: its problems alone are reported.
         put_fabric(work, intent.fabric)
+    if intent.policies is not None:
+        try:
+            replace_policies(work.draft, intent.policies)
+        except Invalid as error:
+            found.extend(error.problems)
     work.macs.update(asked_for(node for tenant in intent.tenants.values() for node in tenant.nodes.values()))
     for name, tenant in intent.tenants.items():
         try:

@@ -61,7 +61,7 @@ def _combine(work: Work, model: Model) -> list[Combination]:
             needed.update(_combinations(draft, shared))
     for ref in sorted(had - needed.keys()):
         known = draft.combination(ref)
-        if known is not None and not _is_needed(draft, known):
+        if known is not None and not _is_needed(draft, model, known):
             draft.delete(known)
             work.allocator.return_number(known)
     formed = []
@@ -84,12 +84,12 @@ def _combinations(model: Model, shared: Shared) -> dict[str, None]:
     return {combination_ref(tenant, (network.name for network in some)): None for some in found}
 
 
-def _is_needed(draft: Draft, combination: Combination) -> bool:
+def _is_needed(draft: Draft, model: Model, combination: Combination) -> bool:
     refs = {f"{combination.tenant}/{name}" for name in combination.networks}
+    # Whoever needs it is in each of its networks; one of them may be shared with a thousand others.
+    least = min(sorted(refs), key=lambda ref: len(model.shared_with(ref)))
     return any(
-        combination.ref in _combinations(draft, shared)
-        for shared in draft.shared_with(combination.last)
-        if refs.issubset(shared)
+        combination.ref in _combinations(draft, shared) for shared in draft.shared_with(least) if refs.issubset(shared)
     )
 
 

@@ -106,7 +106,7 @@ class NetworkStatus:
     """A network as it is on the wire. `label` is None while it is in one segment, `tags` are by segment.
 
     `members` may be the first ones alone: then `members_next` says after which it goes on. `member_nodes` says how many
-    nodes it has.
+    nodes it has. `made_by` is the template of policies that makes it, None where somebody asked for it.
     """
 
     tenant: str
@@ -121,6 +121,7 @@ class NetworkStatus:
     members_next: str | None
     member_nodes: int
     reserve: list[str]
+    made_by: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +313,7 @@ def network_status(system: System, network: Network, most: int | None = None) ->
         members_next=following,
         member_nodes=len(system.model.member_nodes(network.ref)),
         reserve=[*network.reserve],
+        made_by=network.made_by,
     )
 
 

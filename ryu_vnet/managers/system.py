@@ -51,6 +51,7 @@ from .fsck.documents import refusal
 from .moving import Moves, Moving
 from .placement import Placer
 from .placers import Closest
+from .policing import Policing
 from .ports import AwaitedPorts
 from .programme import Programme, Tables
 from .requests import Work
@@ -105,6 +106,7 @@ class System:
         self._in_step_since = 0.0
         self._taking_in = False
         self._programme = Programme()
+        self._policing = Policing()
         self._checker = Checker()
         self.delivery = Delivery(send, clock)
         self.delivery.on_ports = self._on_ports
@@ -203,6 +205,7 @@ class System:
         draft = Draft(self.model)
         work = Work(draft, self.fabric, Allocator(draft, self.revision + 1))
         edit(work)
+        self._policing.police(work, self.model, self.fabric)
         is_declared_anew = work.fabric != self.fabric
         self._checker.check(work, self.fabric)
         settle(work, self.model, self.fabric, self._programme.compilation.presences)

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import StoreError
 from .names import format_mac, format_prefix, parse_mac, parse_prefix
+from .policy import Policy, policy_document, policy_from
 from .traffic import Term
 from .values import Combination, Counters, Interface, Network, Node, Place, Resting, TagGrant, Tenant, Value
 
@@ -38,7 +39,7 @@ def to_document(value: Value) -> Json:
         }
         others = ((name, getattr(value, name), usual) for name, usual in _USUAL.items())
         return document | {name: own for name, own, usual in others if own != usual}
-    return asdict(value)
+    return policy_document(value) if isinstance(value, Policy) else asdict(value)
 
 
 def _interface_document(interface: Interface) -> Json:
@@ -91,6 +92,8 @@ def from_document(key: str, document: Json) -> Value:
                 if "apart" in others:
                     others["apart"] = tuple(others["apart"])
                 return Node(document["tenant"], document["name"], document["running"], interfaces, **others)
+            case "policy":
+                return policy_from(document)
             case "grant":
                 return TagGrant(**document)
             case "resting":

@@ -14,6 +14,7 @@ from typing import TypeAlias, TypeVar
 
 from .hosted import Hosted
 from .names import format_mac, is_chosen_mac
+from .policy.rules import Policy, in_order
 from .values import (
     LABELS,
     Combination,
@@ -283,6 +284,10 @@ class Model:
         """The keys of the nodes that have an interface in a network, by its reference."""
         return self._all.members.get(network, set())
 
+    def has_members(self, network: str) -> bool:
+        """Whether some node has an interface in a network, by its reference. Costs little also where very many do."""
+        return network in self._all.members
+
     def sharing(self, networks: Shared) -> set[str]:
         """The keys of the nodes that have an interface in just these networks, of which there are several."""
         return self._all.shared.get(networks, set())
@@ -348,6 +353,14 @@ class Model:
     def nodes(self, tenant: str | None = None) -> list[Node]:
         """All nodes, or those of a tenant, by reference."""
         return self._every(f"node/{tenant}/" if tenant else "node/", Node)
+
+    def policy(self, name: str) -> Policy | None:
+        """A policy by name."""
+        return self._typed(f"policy/{name}", Policy)
+
+    def policies(self) -> list[Policy]:
+        """All policies, in the order in which they are asked."""
+        return in_order(self._every("policy/", Policy))
 
     def grant(self, segment: str, network: int) -> TagGrant | None:
         """The tag of a network, by number, in a segment."""
@@ -458,6 +471,9 @@ class Draft(Model):
 
     def member_nodes(self, network: str) -> set[str]:
         return self._all.members.get(network, set()) | self._unchanged(self._base.member_nodes(network))
+
+    def has_members(self, network: str) -> bool:
+        return super().has_members(network) or any(key not in self.changes for key in self._base.member_nodes(network))
 
     def sharing(self, networks: Shared) -> set[str]:
         return super().sharing(networks) | self._unchanged(self._base.sharing(networks))

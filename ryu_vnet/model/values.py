@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from .names import Prefix
+from .policy.rules import Policy
 from .traffic import Term
 
 
@@ -27,7 +28,8 @@ class Network:
     `number` (16 to 1048575) is granted when the network is made; it is the MPLS service label once the network has
     members in several segments. `tagged` says whether its nodes may send 802.1Q tags of their own. `traffic` is the
     class of frames that it is for, nothing where it is for all of them. `reserve` has the segments, sorted, in which it
-    keeps a tag whether or not a member is there.
+    keeps a tag whether or not a member is there. `made_by` is the template of policies that makes it, and None where
+    somebody asked for it: what a template makes is there as long as it has members.
     """
 
     tenant: str
@@ -36,6 +38,7 @@ class Network:
     tagged: bool = False
     traffic: tuple[Term, ...] = ()
     reserve: tuple[str, ...] = ()
+    made_by: str | None = None
 
     @property
     def ref(self) -> str:
@@ -219,7 +222,7 @@ class Counters:
     segment: int = 1
 
 
-Value: TypeAlias = Tenant | Network | Combination | Node | TagGrant | Resting | Counters
+Value: TypeAlias = Tenant | Network | Combination | Node | Policy | TagGrant | Resting | Counters
 
 
 def tag_space(segment: str) -> str:
@@ -238,6 +241,8 @@ def key_of(value: Value) -> str:
             return f"combination/{value.ref}"
         case Node():
             return f"node/{value.ref}"
+        case Policy():
+            return f"policy/{value.name}"
         case TagGrant():
             return f"grant/{value.segment}/{value.network:07d}"
         case Resting():

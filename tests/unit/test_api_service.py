@@ -196,7 +196,7 @@ REFUSED: list[tuple[str, str, Any, int, str, str]] = [
     ("PUT", "/v1/fabric", {"switches": {"s1": {"dpid": "xyz"}}}, 422, "fabric.switches.s1.dpid", "0x1f"),
     ("PUT", "/v1/fabric", {"links": [{"kind": "trnk", "a": "s:p", "b": "t:p"}]}, 422,
      "fabric.links[0].kind", "'trunk'"),
-    ("POST", "/v1/apply", {"tenant": {}}, 422, "tenant", "one of fabric, tenants"),
+    ("POST", "/v1/apply", {"tenant": {}}, 422, "tenant", "one of fabric, policies, tenants"),
     ("POST", "/v1/apply", {"tenants": {"a b": {}}}, 422, "tenants.a b", "'a b' is not a name"),
     ("POST", f"{NODE}/start", {"at": {"eth0": "host1:"}}, 422, "at.eth0", "network device"),
     ("PUT", f"{NODE}?wait=61", {}, 422, "wait", "less than or equal to 60"),

@@ -1,9 +1,9 @@
 """Compiling by increments gives what compiling from nothing gives: after every step of any history.
 
 A history is requests, also such as fail, what switches report of their ports, switches that come into step, fabrics
-that are declared anew with machines moving at the same time. After each step the contents of all switches are
-compared, byte for byte, with those compiled from nothing, row by row as values; and what an update says that stood
-there before, with what did.
+that are declared anew with machines moving at the same time, policies that come, change and go. After each step the
+contents of all switches are compared, byte for byte, with those compiled from nothing, row by row as values; and what
+an update says that stood there before, with what did.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from drawn import CLASSES, all_in_step, fabrics, intents, plug_everything
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from memory_store import MemoryStore
+from policy_reference import FUNCTIONS, UNITS, check_policies, some_policy
 
 from ryu_vnet.compiler.facts import shadows
 from ryu_vnet.compiler.presence import home_of
@@ -26,6 +28,7 @@ from ryu_vnet.fabric.observed import PortState, Topology
 from ryu_vnet.managers import moves, requests
 from ryu_vnet.managers.communication import Effects
 from ryu_vnet.managers.difference import Before, Contents, difference
+from ryu_vnet.managers.policies import delete_policy, put_policies, replace_policies
 from ryu_vnet.managers.programme import Programme
 from ryu_vnet.managers.requests import Work
 from ryu_vnet.managers.system import System
@@ -124,6 +127,8 @@ class History:
         return NodeSpec(
             running=chance.random() < 0.8,
             prepared=chance.random() < 0.3,
+            unit=chance.choice(UNITS),
+            function=chance.choice(FUNCTIONS),
             interfaces={name: self.interface(chance, networks) for name in names},
         )
 
@@ -140,7 +145,8 @@ class History:
         return chance.choice(nodes)
 
     def networks(self, tenant: str) -> list[str]:
-        return [network.name for network in self.system.model.networks(tenant)]
+        """Those that are not made by a template, which nobody may ask for."""
+        return [network.name for network in self.system.model.networks(tenant) if network.made_by is None]
 
     def mutated(self, chance: random.Random) -> FabricSpec:
         """The fabric with something else about it, or another one altogether."""
@@ -287,6 +293,29 @@ class History:
         tenant, network, _ = self.one(chance)
         self.system.request(lambda work: requests.delete_network(work, tenant, network))
 
+    def policy(self, chance: random.Random) -> None:
+        """One comes, or is another."""
+        name, spec = f"p{chance.randrange(4)}", some_policy(chance)
+        self.system.request(lambda work: put_policies(work.draft, {name: spec}))
+
+    def policies(self, chance: random.Random) -> None:
+        """They are others altogether, perhaps none."""
+        specs = {f"p{chance.randrange(4)}": some_policy(chance) for _ in range(chance.randrange(3))}
+        self.system.request(lambda work: replace_policies(work.draft, specs))
+
+    def delete_policy(self, chance: random.Random) -> None:
+        self.system.request(lambda work: delete_policy(work.draft, f"p{chance.randrange(4)}"))
+
+    def attributes(self, chance: random.Random) -> None:
+        """A node is for something else, or belongs to others, and stays where it is."""
+        tenant, _, name = self.one(chance)
+
+        def edit(work: Work) -> None:
+            node = requests.require_node(work, tenant, name)
+            work.draft.put(replace(node, unit=chance.choice(UNITS), function=chance.choice(FUNCTIONS)))
+
+        self.system.request(edit)
+
     def renumber(self, chance: random.Random) -> None:
         """A network is deleted and made again, with its members and with another number, in one request."""
         tenant, network, _ = self.one(chance)
@@ -376,6 +405,7 @@ class History:
         wanted = from_nothing(system.model, topology)
         assert {name: difference(known, wanted[name]) for name, known in held.items() if known != wanted[name]} == {}
         assert {(grant.segment, grant.network) for grant in system.model.grants()} == self.tags_needed()
+        check_policies(system)
 
     def tags_needed(self) -> set[tuple[str, int]]:
         """A network has a tag where it runs and where it keeps one, if there are trunks there; several of them where
@@ -414,6 +444,11 @@ REQUESTS = (
     "network",
     "delete_network",
     "renumber",
+    "policy",
+    "policy",
+    "policies",
+    "delete_policy",
+    "attributes",
 )
 EVENTS = ("move", "arrive", "arrive", "ports", "ports", "plug", "plug", "in_step", "in_step", "tick", "fail", "crash")
 KINDS = (*REQUESTS, *REQUESTS, *EVENTS)

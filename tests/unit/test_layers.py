@@ -23,8 +23,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "openflow": {"errors", "model", "fabric", "compiler"},
     "verify": {"errors", "model", "fabric", "compiler"},
     "store": {"errors", "model"},
-    "schema": {"errors", "model"},
-    "managers": {"errors", "model", "fabric", "compiler", "openflow", "verify", "store", "schema"},
+    "policy_schema": {"errors", "model"},
+    "schema": {"errors", "model", "policy_schema"},
+    "managers": {"errors", "model", "fabric", "compiler", "openflow", "verify", "store", "schema", "policy_schema"},
     "settings": {"errors"},
     "framework": {"errors", "openflow", "settings"},
 }

@@ -87,7 +87,7 @@ def check(model: Model, values: dict[str, Value], base: dict[str, Value]) -> Non
     assert {key: model.get(key) for key in {*values, *base}} == {key: values.get(key) for key in {*values, *base}}
     for network in ("t/net0", "t/net1", "u/net0", "u/net9"):
         inside = {key_of(node) for node in nodes for i in node.interfaces if network in node.networks_of(i)}
-        assert model.member_nodes(network) == inside
+        assert model.member_nodes(network) == inside and model.has_members(network) == bool(inside)
         members = model.members(network)
         assert {key_of(member.node) for member in members} == inside
         for place, member in enumerate(members):

@@ -14,7 +14,6 @@ from ...errors import StoreError, VnetError
 from ...fabric.declared import Switch
 from ...fabric.documents import ADMITTED_PREFIX, FABRIC_KEY, OBSERVED_PREFIX, admission, fabric_from, ports_from
 from ...model.documents import from_document
-from ...model.policy import policy_from
 from ...model.values import key_of
 from ...store.interface import Json, Store
 
@@ -29,7 +28,6 @@ READERS: dict[str, Callable[[Json], object]] = {
     FABRIC_KEY: fabric_from,
     OBSERVED_PREFIX.rstrip("/"): ports_from,
     ADMITTED_PREFIX.rstrip("/"): _admission,
-    "policy": policy_from,
 }
 """How documents are read that are no values of the model. Raises whatever what is wrong with them leads to."""
 

@@ -7,14 +7,15 @@ that a rule can *never* do anything is said only where it is certain.
 from __future__ import annotations
 
 import graphlib
-from bisect import bisect_left
+from bisect import bisect_left, insort
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator
 from itertools import pairwise
+from operator import attrgetter
 from typing import NamedTuple, TypeVar
 
 from ...errors import Invalid, Problem
-from .patterns import Pieces, beginning, overlap, pieces
+from .patterns import Pieces, beginning, is_literal, overlap, pieces
 from .rules import Policy, in_order
 
 K = TypeVar("K", bound=Hashable)
@@ -70,25 +71,62 @@ class _Given(NamedTuple):
 
 
 class _Index:
-    """All that rules yield, in their order, found by what the names begin with: rules may be thousands."""
+    """All that rules yield, in their order, found by whom they are about and by what the names begin with: rules may
+    be thousands, a few for each of a thousand tenants."""
 
     def __init__(self, rules: Iterable[Policy]) -> None:
         self.given = [given for rule in rules for given in _given(rule)]
-        self._numbers: dict[str, list[int]] = defaultdict(list)
+        self._by_tenant: dict[str | None, _Names] = defaultdict(_Names)
+        """Those of rules for one tenant, and under None those of rules for several."""
+        self._all = _Names()
         for number, given in enumerate(self.given):
-            self._numbers[beginning(given.names)].append(number)
-        self._beginnings = sorted(self._numbers)
+            self._by_tenant[_only_tenant(given.rule)].add(number, given)
+            self._all.add(number, given)
 
-    def like(self, names: Pieces) -> list[_Given]:
-        """What may give one of these names: of the two beginnings, one begins with the other."""
+    def like(self, names: Pieces, rule: Policy) -> list[_Given]:
+        """What may give one of these names to nodes of a tenant that a rule is about."""
+        tenant = _only_tenant(rule)
+        if tenant is None:
+            numbers = self._all.like(names)
+        else:
+            numbers = [
+                number
+                for key in (tenant, None)
+                if key in self._by_tenant
+                for number in self._by_tenant[key].like(names)
+            ]
+        found = (self.given[number] for number in sorted(numbers))
+        return [given for given in found if _one_tenant(rule, given.rule) and overlap(given.names, names)]
+
+
+def _only_tenant(rule: Policy) -> str | None:
+    """The tenant that a rule is about, if it is about one alone."""
+    tenant = rule.match.tenant
+    return tenant if tenant is not None and is_literal(tenant) else None
+
+
+class _Names:
+    """Numbers of names, found by what these begin with."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, list[int]] = defaultdict(list)
+        self._beginnings: list[str] = []
+
+    def add(self, number: int, given: _Given) -> None:
+        start = beginning(given.names)
+        if start not in self._numbers:
+            insort(self._beginnings, start)
+        self._numbers[start].append(number)
+
+    def like(self, names: Pieces) -> list[int]:
+        """Those that may be one of these: of the two beginnings, one begins with the other."""
         start = beginning(names)
         keys = [start[:length] for length in range(len(start)) if start[:length] in self._numbers]
         at = bisect_left(self._beginnings, start)
         while at < len(self._beginnings) and self._beginnings[at].startswith(start):
             keys.append(self._beginnings[at])
             at += 1
-        numbers = sorted(number for key in keys for number in self._numbers[key])
-        return [self.given[number] for number in numbers if overlap(self.given[number].names, names)]
+        return [number for key in keys for number in self._numbers[key]]
 
 
 def _given(rule: Policy) -> Iterator[_Given]:
@@ -119,7 +157,7 @@ def _circles_and_late(rules: list[Policy], index: _Index) -> Iterator[Problem]:
 
 
 def _need(rule: Policy, index: _Index) -> _Need:
-    found = {given.rule.name: given.rule for given in index.like(pieces(rule.match.network or ""))}
+    found = {given.rule.name: given.rule for given in index.like(pieces(rule.match.network or ""), rule)}
     return _Need(rule, [giver for giver in found.values() if giver is not rule and giver.match.meets(rule.match)])
 
 
@@ -188,15 +226,18 @@ def _never_asked(rules: list[Policy]) -> Iterator[Problem]:
     A final rule that asks for a network takes none for certain: the interface may get into that network only after
     it was asked.
     """
-    finals: list[Policy] = []
+    finals: dict[str | None, list[Policy]] = defaultdict(list)
     for rule in rules:
-        taker = next((final for final in finals if final.match.covers(rule.match)), None)
+        tenant = _only_tenant(rule)
+        # One that is about one tenant alone takes nothing of a rule that is about others.
+        before = sorted([*finals[None], *(finals[tenant] if tenant else ())], key=attrgetter("order"))
+        taker = next((final for final in before if final.match.covers(rule.match)), None)
         if taker is not None:
             message = f"{rule.name!r} never matches: {taker.name!r} (order {taker.order}) is final and takes all of its"
             hint = f"give {rule.name!r} an order before {taker.order}, or match less in {taker.name!r}"
             yield Problem(f"policies.{rule.name}", message, hint)
         elif rule.final and rule.match.network is None:
-            finals.append(rule)
+            finals[tenant].append(rule)
 
 
 # --- one name for two things -----------------------------------------------------------------------------------------
@@ -212,10 +253,10 @@ def _same_names_given(index: _Index) -> Iterator[Problem]:
     for mine in index.given:
         if not mine.is_template:
             continue
-        for theirs in index.like(mine.names):
+        for theirs in index.like(mine.names, mine.rule):
             both = frozenset((mine.text, theirs.text))
             harmless = theirs.rule is mine.rule and not theirs.is_template
-            if harmless or len(both) == 1 or both in told or not _one_tenant(mine.rule, theirs.rule):
+            if harmless or len(both) == 1 or both in told:
                 continue
             told.add(both)
             what = f"the template {theirs.text!r}" if theirs.is_template else f"network {theirs.text!r}"

@@ -18,7 +18,7 @@ from .conditions import (
     network_condition,
     text_condition,
 )
-from .patterns import check_pattern
+from .patterns import check_pattern, fits
 
 Test: TypeAlias = Callable[[Traits, Collection[str]], bool]
 
@@ -109,6 +109,17 @@ class Match:
             if not test(traits, granted):
                 return False
         return True
+
+    def may_hold(self, traits: Traits) -> bool:
+        """Whether it holds but for its condition about networks, which other rules have a say in."""
+        for test in self.tests if self.network is None else self.tests[:-1]:  # noqa: SIM110 (as below)
+            if not test(traits, ()):
+                return False
+        return True
+
+    def may_be_of(self, tenant: str) -> bool:
+        """Whether interfaces of a tenant may be meant."""
+        return self.tenant is None or bool(fits(self.tenant)(tenant))
 
     def failure(self, traits: Traits, granted: Collection[str]) -> str | None:
         """The first condition that does not hold, in words, or None where all do."""
