@@ -38,6 +38,8 @@ groups before OpenFlow 1.4."""
 COLLECTED_AFTER = 100_000, 20, 20
 """How many new objects (and so on, see `gc.set_threshold`) the garbage collector waits for. Nearly all that is made
 here is freed without it, and with a hundred thousand nodes to load or send it would take a quarter of the time."""
+LAST_SECONDS = 0.2
+"""How long listeners are waited for when the controller is ended."""
 GROWTH = 1.25
 """By how much the model and what switches are to hold must have grown for their objects to be taken out of what the
 garbage collector looks at."""
@@ -128,12 +130,14 @@ class VnetApp(framework.Application):
             chosen = placer(self.settings.placement)
             store = SqliteStore(self.settings.store)
             self._listener = framework.listen(self.settings)
-            self.system = System(store, self._send, time.monotonic, self._soon, compiled=False)
+            kept = self.settings.events_kept
+            self.system = System(store, self._send, time.monotonic, self._soon, compiled=False, events_kept=kept)
             self.system.placer = chosen
         except VnetError as error:
             # Neither framework knows an application that cannot start: anything else would end in a traceback.
             raise SystemExit(f"ryu-vnet cannot start: {error}") from None
         framework.configure(self.settings)
+        framework.end_on_sigterm()
         tls = (self.settings.ovsdb_key, self.settings.ovsdb_cert, self.settings.ovsdb_ca)
         if all(tls):
             use_tls(*map(str, tls))
@@ -172,6 +176,7 @@ class VnetApp(framework.Application):
         self._serve()
         for dpid in [*self._datapaths]:
             self._adopt(dpid)
+        _guarded(partial(self.system.recall, partial(hub.sleep, 0)))
 
     def _serve(self) -> None:
         token = self.settings.api_token
@@ -184,6 +189,13 @@ class VnetApp(framework.Application):
         hub.spawn(self._keep_auditing)
         hub.spawn(self._databases.keep_looking, RETRY_SECONDS, self._connected, self._look_at)
         LOG.info("ryu-vnet on %s: API on %s:%d", framework.NAME, self.settings.api_host, self.settings.api_port)
+
+    def close(self) -> None:
+        """End. Called by the framework; who listens to events has a moment to take the last ones."""
+        if self._is_ready:
+            _guarded(self.system.stop)
+            hub.sleep(LAST_SECONDS)
+        super().close()
 
     # --- switches ---------------------------------------------------------------------------------------------------
 

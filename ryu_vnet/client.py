@@ -13,12 +13,14 @@
 Networks and nodes are named by reference, `tenant/name`. Every change may be asked for twice, and is then one change.
 A list is all there is, read page by page, unless `limit` says how much of it and `after` where it begins: behind an
 entry of that name, which need not be there.
-Errors are those of `ryu_vnet.errors`.
+Errors are those of `ryu_vnet.errors`. The controller notes who asks for a change: VNET_CLIENT, else user and machine.
 """
 
 from __future__ import annotations
 
+import getpass
 import os
+import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +32,7 @@ from urllib.parse import quote
 import requests
 
 from .errors import Conflict, Exhausted, Invalid, NotFound, PlacerFailed, Problem, StoreError, Unreachable
+from .following import follow
 
 Json = dict[str, Any]
 
@@ -42,6 +45,8 @@ LONGEST_PAGE = 1000
 """Entries of a list that the controller gives in one answer."""
 CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 60.0
 """How long to wait for a connection, and for an answer where nothing is waited for."""
+SILENCE_SECONDS = 45.0
+"""How long a stream may be silent: the controller says every fifteen seconds that it is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,7 @@ class Client:
         # Proxies and .netrc of the environment are for the Internet, and would take our token's place.
         self._session.trust_env = False
         self._session.verify = ca or os.environ.get("VNET_CA") or True
+        self._session.headers["X-Vnet-Client"] = os.environ.get("VNET_CLIENT") or _user()
         if token:
             self._session.headers["Authorization"] = f"Bearer {token}"
 
@@ -333,6 +339,42 @@ class Client:
         """What others changed on switches lately, or on one: the oldest first."""
         return self._list("/v1/drift", "drifts", switch=switch)
 
+    def events(
+        self,
+        *,
+        limit: int | None = None,
+        after: int | None = None,
+        kind: str | None = None,
+        subject: str | None = None,
+        newest: bool = False,
+    ) -> list[Json]:
+        """What happened, the oldest first; `newest`: the last ones, where `limit` leaves some out."""
+        if newest and limit is not None and limit <= LONGEST_PAGE:
+            page = self._get("/v1/events", limit=limit, newest=1, kind=kind, subject=subject)
+            return [*page["events"]]
+        start = None if after is None else str(after)
+        found = self._list("/v1/events", "events", None if newest else limit, start, kind=kind, subject=subject)
+        return found[-limit:] if newest and limit is not None else found
+
+    def follow_events(
+        self, *, after: int | None = None, kind: str | None = None, subject: str | None = None
+    ) -> Iterator[Json]:
+        """What happens after an event, by its `sequence`, or from now on; without an end. Where the connection breaks
+        or the controller is restarted, it goes on after the last event that was given.
+
+        Where some are not kept any more, an entry of kind `missed` says so. Raises Unreachable if it cannot begin.
+        """
+
+        def connect(last: int | None) -> requests.Response:
+            parameters = {"after": last, "kind": kind, "subject": subject}
+            response = self._respond("GET", "/v1/events/stream", parameters, stream=True)
+            if not response.headers.get("Content-Type", "").startswith("text/event-stream"):
+                _result(response, self.url)
+                raise Unreachable(f"what answers at {self.url} has no events: is it a ryu-vnet controller?")
+            return response
+
+        return follow(connect, after)
+
     def metrics(self) -> str:
         """The controller's metrics, in the text format of Prometheus."""
         response = self._respond("GET", "/metrics", {})
@@ -380,13 +422,26 @@ class Client:
         return _result(self._respond(method, path, parameters, body), self.url)
 
     def _respond(
-        self, method: str, path: str, parameters: Mapping[str, Any], body: Json | None = None
+        self,
+        method: str,
+        path: str,
+        parameters: Mapping[str, Any],
+        body: Json | None = None,
+        *,
+        stream: bool = False,
     ) -> requests.Response:
         given = {name: value for name, value in parameters.items() if value is not None}
-        timeout = (CONNECT_SECONDS, ANSWER_SECONDS + float(given.get("wait", 0)))
+        silence = SILENCE_SECONDS if stream else ANSWER_SECONDS + float(given.get("wait", 0))
+        timeout = (CONNECT_SECONDS, silence)
         try:
             return self._session.request(
-                method, self.url + path, params=given, json=body, timeout=timeout, allow_redirects=False
+                method,
+                self.url + path,
+                params=given,
+                json=body,
+                timeout=timeout,
+                allow_redirects=False,
+                stream=stream,
             )
         except requests.exceptions.SSLError as error:
             hint = "name the file of the authority that signed it in VNET_CA"
@@ -398,6 +453,16 @@ class Client:
         except requests.exceptions.RequestException:
             hint = "is it running? Start it with `vnet controller` or `ryu-manager ryu_vnet.app`, or say where it is"
             raise Unreachable(f"no controller answers at {self.url}: {hint} (--url, VNET_URL)") from None
+
+
+def _user() -> str:
+    """Who runs this program, for the controller's events."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):
+        # Nobody has this number, as in many a container.
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}".encode("ascii", "replace").decode()
 
 
 def _result(response: requests.Response, url: str) -> Json:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable
@@ -43,6 +44,9 @@ _parsers = {
     version: import_module(f"{NAME}.ofproto.{module}")
     for version, module in ((4, "ofproto_v1_3_parser"), (5, "ofproto_v1_4_parser"))
 }
+
+STREAM_BUFFER = 1 << 16
+"""Bytes of a stream that the system holds for a peer who is slow to take them."""
 
 Application: Any = _manager.RyuApp if NAME == "ryu" else _manager.OSKenApp
 set_ev_cls = _handler.set_ev_cls
@@ -137,9 +141,27 @@ def listen(settings: Settings) -> Any:
     return eventlet.wrap_ssl(listener, certfile=str(settings.api_cert), keyfile=str(settings.api_key), server_side=True)
 
 
+def end_on_sigterm() -> None:
+    """Have the program that is asked to end do so as on Ctrl-C: applications are closed before."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
+
+
 def serve_http(application: Any, listener: Any) -> None:
     """Serve a WSGI application. Never returns."""
-    wsgi.server(listener, application, log_output=False)
+    # The server would log the whole way to where a peer broke off an answer.
+    log = logging.getLogger(f"{__name__}.http")
+    log.setLevel(logging.WARNING)
+    wsgi.server(listener, application, log, log_output=False)
+
+
+def as_stream(environ: dict[str, Any], seconds: float) -> None:
+    """Have the parts of the answer to a request sent as they are made, and the connection of a peer cut that takes
+    nothing of them for some seconds."""
+    environ["eventlet.minimum_write_chunk_size"] = 1
+    connection = environ["eventlet.input"].get_socket()
+    connection.settimeout(seconds)
+    # Left alone, the kernel would come to hold megabytes for whoever does not take them.
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, STREAM_BUFFER)
 
 
 def run() -> None:

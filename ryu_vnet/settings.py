@@ -47,6 +47,7 @@ class Settings(BaseSettings):
     ovsdb: str | None = Field(
         None, description="Database of switches that name none: unix:/run/openvswitch/db.sock, ssl:10.0.0.1:6640"
     )
+    events_kept: int = Field(10_000, ge=100, le=1_000_000, description="How many events are kept: see `vnet events`")
     placement: str = Field(
         "closest",
         description="How hosts are chosen: closest, spread, or the name of an entry point of ryu_vnet.placement",

@@ -6,10 +6,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
-from .api.service import END_OF_TURN
-from .framework import hub
+from .api.service import AS_STREAM, END_OF_TURN
+from .framework import as_stream, hub
 
 
 class Turns:
@@ -61,7 +62,8 @@ class Turns:
 def taking_turns(application: Callable[..., Any], turns: Turns) -> Callable[..., Any]:
     """A WSGI application whose requests take turns by the tenant in their path, `/v1/tenants/NAME/…`.
 
-    Whoever waits for something in a request ends its turn before, by `environ[END_OF_TURN]()`.
+    Whoever waits for something in a request ends its turn before, by `environ[END_OF_TURN]()`. An answer that comes
+    piece by piece takes no turn for its pieces: the turn is over when the first is asked for.
     """
 
     def serve(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
@@ -69,6 +71,7 @@ def taking_turns(application: Callable[..., Any], turns: Turns) -> Callable[...,
         tenant = parts[3] if parts[1:3] == ["v1", "tenants"] and len(parts) > 3 else ""
         with turns.turn(tenant) as end:
             environ[END_OF_TURN] = end
+            environ[AS_STREAM] = partial(as_stream, environ)
             return application(environ, start_response)
 
     return serve

@@ -19,9 +19,13 @@ class MemoryStore:
     def get(self, key: str) -> Document | None:
         return self._documents.get(key)
 
-    def list(self, prefix: str = "") -> Snapshot:
-        found = (self._documents[key] for key in sorted(self._documents) if key.startswith(prefix))
-        return Snapshot(self.revision, tuple(found))
+    def list(self, prefix: str = "", without: str | None = None) -> Snapshot:
+        keys = (key for key in sorted(self._documents) if without is None or not key.startswith(without))
+        return Snapshot(self.revision, tuple(self._documents[key] for key in keys if key.startswith(prefix)))
+
+    def last(self, prefix: str, most: int, before: str | None = None) -> tuple[Document, ...]:
+        keys = sorted((key for key in self._documents if key.startswith(prefix)), reverse=True)
+        return tuple(self._documents[key] for key in keys if before is None or key < before)[:most]
 
     def commit(self, changes: Mapping[str, Json | None], expected: Mapping[str, int] | None = None) -> int:
         for key, revision in (expected or {}).items():

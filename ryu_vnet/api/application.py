@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from flask import Flask
 from flask_openapi3.models.info import Info
@@ -10,7 +11,7 @@ from flask_openapi3.models.security_scheme import SecurityScheme
 from flask_openapi3.openapi import OpenAPI
 
 from ..managers.system import System
-from . import checking, fabric, guard, lifecycle, policies, problems, tenants, watching
+from . import checking, events, fabric, guard, lifecycle, policies, problems, tenants, watching
 from .answers import ProblemDocument
 from .metrics import Metrics
 from .service import Service, Wait
@@ -29,6 +30,7 @@ def create_api(
     `token` is what every request must carry as bearer token; without one, only requests to a loopback address are
     served. `framework` is shown in the status; `queued` says how many requests wait for their turn.
     """
+    service = Service(system, wait, framework, Metrics(system, queued, lambda: _pause(wait)))
     app = OpenAPI(
         __name__,
         info=Info(title="ryu-vnet", version=VERSION, description=guard.DESCRIPTION),
@@ -36,13 +38,12 @@ def create_api(
         static_folder=None,
         security_schemes={"token": SecurityScheme(type="http", scheme="bearer")},
         responses={"4XX": problems.documented(ProblemDocument), "5XX": problems.documented(ProblemDocument)},
-        validation_error_callback=problems.refuse_shape,
+        validation_error_callback=partial(events.refuse_shape, service),
         validation_error_status="4XX",
         validation_error_model=ProblemDocument,
         operation_id_callback=lambda *, name, path, method: name,
         openapi_extensions={"security": [{"token": []}, {}]},
     )
-    service = Service(system, wait, framework, Metrics(system, queued, lambda: _pause(wait)))
     service.metrics.watch(app)
     guard.install(app, token)
     problems.install(app)
@@ -52,6 +53,7 @@ def create_api(
     fabric.install(app, service)
     watching.install(app, service)
     checking.install(app, service)
+    events.install(app, service)
 
     @app.get("/v1/openapi.json", summary="This description", operation_id="openapi", responses={200: None})
     def document() -> dict[str, object]:

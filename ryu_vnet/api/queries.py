@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from ..managers.events import Kind
 from ..schema import StartSpec
 
 LONGEST_WAIT = 60
@@ -94,6 +95,27 @@ class DriftQuery(PageQuery):
     """Of which switch."""
 
     switch: str | None = Field(None, description="Only what was changed on this one")
+
+
+class EventFilter(_Query):
+    """Which events."""
+
+    kind: Kind | None = Field(None, description="Only those of this kind")
+    subject: str | None = Field(
+        None, description="Only those about this node, network or switch, or about what this tenant has"
+    )
+
+
+class EventsQuery(PageQuery, EventFilter):
+    """Which events, and which part of their list."""
+
+    newest: bool = Field(False, description="The last ones instead of the first; `after` does not go with it")
+
+
+class StreamQuery(EventFilter):
+    """Which events, and from where on."""
+
+    after: str | None = Field(None, description="The number of the last one that was seen; without it, from now on")
 
 
 class TraceQuery(_Query):

@@ -29,6 +29,10 @@ V = TypeVar("V")
 END_OF_TURN = "vnet.end_of_turn"
 """Under this name a request's environment has what lets the next request be done, where requests take turns."""
 
+AS_STREAM = "vnet.as_stream"
+"""Under this name it has what makes the answer one that is sent piece by piece, as its parts are made; given are the
+seconds for which a peer may take nothing of it."""
+
 Wait = Callable[[Callable[[], bool], float], bool]
 """Block until a predicate holds or seconds have passed, and let others run meanwhile; whether it holds."""
 
@@ -63,6 +67,10 @@ class Service:
         """Let others' requests go on, though this one is not done yet."""
         request.environ.get(END_OF_TURN, _nothing)()
 
+    def stream(self, seconds: float) -> None:
+        """Have what is answered sent as it is made, for as long as it is taken: see `AS_STREAM`."""
+        request.environ.get(AS_STREAM, _whatever)(seconds)
+
     def now(self) -> Moment:
         """Now, by the clock that the System Manager is run with and by the calendar."""
         return Moment(self.clock(), datetime.now(timezone.utc))
@@ -90,6 +98,10 @@ def page_of(found: Sequence[V], query: PageQuery, name: Callable[[V], str]) -> t
 
 def _nothing() -> None:
     """Where requests take no turns, none ends."""
+
+
+def _whatever(seconds: float) -> None:
+    """Where nobody said how answers are sent, they are sent anyhow."""
 
 
 def answer(body: BaseModel, status: HTTPStatus = HTTPStatus.OK) -> Response:

@@ -32,6 +32,7 @@ _SETTINGS = {
     "openflow-key": ("FILE", "Its private key, PEM."),
     "openflow-ca": ("FILE", "Authority that must have signed the switches' certificates."),
     "openflow-insecure": ("true", "Let switches of other machines connect without certificates."),
+    "events-kept": ("NUMBER", "How many events are kept for `vnet events`; 10000 by default."),
     "ovsdb": ("REMOTE", "Database of switches that name none: unix:/run/openvswitch/db.sock."),
     "ovsdb-cert": ("FILE", "Certificate shown to databases behind ssl:, PEM."),
     "ovsdb-key": ("FILE", "Its private key, PEM."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from . import checking, completion, fabric, lifecycle, nodes, policies, running, top, watch
+from . import checking, completion, events, fabric, lifecycle, nodes, policies, running, top, watch
 from .session import EXIT_CODES, Group, global_options
 
 _EXAMPLES = (
@@ -39,6 +39,7 @@ lifecycle.install(main)
 policies.install(main)
 fabric.install(main)
 watch.install(main)
+events.install(main)
 top.install(main)
 checking.install(main)
 completion.install(main)

@@ -191,7 +191,7 @@ class Compilation(Membership):
         if other_edge or not cut <= fabric.leaves:
             refs = self._in.get(segment, set())
         else:
-            on_leaves = (number for name in cut for number in self._on.get(name, {}).values())
+            on_leaves = (n for name in cut for n in (*self._on.get(name, {}).values(), *self._left.get(name, ())))
             refs = {ref for number in on_leaves for ref in self._joined(number)}
         for ref in refs:
             presence = self.presences[ref]

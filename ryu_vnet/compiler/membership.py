@@ -48,6 +48,8 @@ class Membership(Facts):
         super().__init__(topology)
         self._numbered: dict[int, str] = {}
         """Networks and combinations by number."""
+        self._left: dict[str, set[int]] = {}
+        """By switch: the interfaces that have just moved away from there."""
         self._roles: dict[int, Role] = {}
         """By interface, of those that have one."""
         self._ending: dict[str, set[str]] = {}
@@ -178,6 +180,8 @@ class Membership(Facts):
             for ref in member.node.networks_of(member.interface):
                 self._touch(ref, turn).carry(number, place.switch, segment)
                 turn.stale.add(Unit(Kind.SHADOW, ref, "", number))
+            if place == member.interface.left:
+                self._left.setdefault(place.switch, set()).add(number)
             if place == member.interface.target:
                 self._on.setdefault(place.switch, {})[place.port] = number
                 if number in self._roles and not is_beside(member.interface):
@@ -190,6 +194,8 @@ class Membership(Facts):
             for ref in member.node.networks_of(member.interface):
                 self._touch(ref, turn).drop(number, place.switch, segment)
                 turn.stale.add(Unit(Kind.SHADOW, ref, "", number))
+            if place == member.interface.left:
+                self._left[place.switch].discard(number)
             if place == member.interface.target:
                 del self._on[place.switch][place.port]
                 if number in self._roles and not is_beside(member.interface):

@@ -12,6 +12,7 @@ it runs the same under a framework and in a test.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -47,7 +48,9 @@ from .communication import CommunicationManager, Effects
 from .delivery import Delivery
 from .difference import Before, difference
 from .drift import Drift
+from .events import EVENT_PREFIX, EVENTS_KEPT, Event, EventLog, Kind, event_from, event_key, event_number
 from .fsck.documents import refusal
+from .history import History
 from .moving import Moves, Moving
 from .placement import Placer
 from .placers import Closest
@@ -56,10 +59,12 @@ from .ports import AwaitedPorts
 from .programme import Programme, Tables
 from .requests import Work
 from .settling import settle
+from .summary import account
 
 Json = dict[str, Any]
 
 DRIFTS_KEPT = 1000
+RECALLED_AT_ONCE = 200
 ADMIT_SECONDS = 15.0
 """How long a switch that is in step may wait for others that are being read, to be let in together with them."""
 
@@ -84,10 +89,14 @@ class System:
         soon: Callable[[Callable[[], None]], None] = lambda job: job(),
         *,
         compiled: bool = True,
+        calendar: Callable[[], float] = time.time,
+        events_kept: int = EVENTS_KEPT,
     ) -> None:
         """`soon` calls a function a little later, so that what many switches say at once is taken in at once.
+        `calendar` gives seconds since 1970, which events are dated by.
 
-        Raises StoreError where the store cannot be read. Not `compiled`: nothing but `compile` may be called yet.
+        Raises StoreError where the store cannot be read. Not `compiled`: nothing but `compile` may be called yet, and
+        some time later `recall`.
         """
         self._store = store
         self._clock = clock
@@ -125,18 +134,23 @@ class System:
         """Called with the time that each commit to the store took."""
         self.listeners: list[Callable[[], None]] = []
         """Called after every change, and whenever a switch has acknowledged or refused something, came or went."""
+        self.events = EventLog(events_kept, calendar)
+        self.history = History(self.events, clock)
+        self.delivery.on_realised = self._on_realised
         self._awaited = AwaitedPorts()
         self._moves = Moves()
         self._arriving: set[Moving] = set()
         """Those of whom there was a sign, which is not taken in yet."""
         self._let_go: dict[Resting, float] = {}
         """For identifiers that rest: since when no switch can have a rule for them any more."""
+        self._calendar = calendar
         try:
             self._read()
         except Exception as error:
             raise refusal(store, error) from error
         if compiled:
             self.compile()
+            self.recall()
 
     @property
     def revision(self) -> int:
@@ -168,7 +182,7 @@ class System:
 
     def _read(self) -> None:
         values = []
-        for document in self._store.list().documents:
+        for document in self._store.list(without=EVENT_PREFIX).documents:
             if document.key == FABRIC_KEY:
                 self.fabric = fabric_from(document.value)
             elif document.key.startswith(OBSERVED_PREFIX):
@@ -178,6 +192,21 @@ class System:
             else:
                 values.append(from_document(document.key, document.value))
         self.model = Model(values)
+        for document in self._store.last(EVENT_PREFIX, 1):
+            self.events.begin(event_number(document.key))
+
+    def recall(self, pause: Callable[[], None] = lambda: None) -> None:
+        """Take in the events of earlier lives. Ten thousand take a fifth of a second, which nobody needs to wait for:
+        every now and then `pause` is called, in which others may do anything."""
+        found: list[Event] = []
+        before = event_key(self.events.last + 1)
+        while piece := self._store.last(EVENT_PREFIX, RECALLED_AT_ONCE, before):
+            found += [event_from(document.key, document.value) for document in piece]
+            before = piece[-1].key
+            pause()
+        found.reverse()
+        self.events.recall(found)
+        self.history.resume(found, self._calendar())
 
     def compile(self, pause: Callable[[], None] = lambda: None) -> None:
         """Compile all that the store held. With a hundred thousand nodes that takes ten seconds: every now and then
@@ -202,6 +231,10 @@ class System:
 
         Raises what `edit` raises, Invalid, Exhausted or StoreError; then nothing has changed.
         """
+        with self.history.of_request():
+            return self._request(edit)
+
+    def _request(self, edit: Callable[[Work], None]) -> Answer:
         draft = Draft(self.model)
         work = Work(draft, self.fabric, Allocator(draft, self.revision + 1))
         edit(work)
@@ -229,7 +262,10 @@ class System:
             ports = {name: known for name, known in self.ports.items() if name not in gone}
             topology = self._new_topology(work.fabric, ports)
         changes = [(self.model.get(key), value) for key, value in draft.changes.items()]
+        fabrics = (self.fabric, work.fabric) if is_declared_anew else None
+        self.history.asked(account(changes, self.model, fabrics), self.revision + 1)
         before, revision = self._keep(changes, topology, documents)
+        self.history.committed(revision)
         self.model.keep(draft.changes)
         if is_declared_anew:
             self.ports, self.fabric = ports, work.fabric
@@ -240,6 +276,9 @@ class System:
             before = {**{name: {} for name in new}, **before}
         self._note_changes(changes, revision)
         self.delivery.hand_out(before, revision)
+        if not before and not self.missing_ports(revision):
+            # It concerns no switch: none will say that it has it.
+            self.history.realised(revision)
         self._notify()
         return Answer(revision, changed=True)
 
@@ -261,7 +300,8 @@ class System:
 
     def _commit(self, documents: Mapping[str, Json | None]) -> int:
         started = self._clock()
-        revision = self._store.commit(documents)
+        revision = self._store.commit({**documents, **self.events.documents()})
+        self.events.written()
         self.on_commit(self._clock() - started)
         return revision
 
@@ -380,7 +420,8 @@ class System:
         def arrive() -> None:
             self._arriving.discard(who)
             with suppress(Conflict, NotFound):  # It was stopped or deleted meanwhile.
-                self.request(lambda work: moves.arrive(work, *who))
+                if self.request(lambda work: moves.arrive(work, *who)).changed:
+                    self.note("node", f"{who.tenant}/{who.node}", f"{who.interface} has arrived where it moved to")
 
         self._soon(arrive)
 
@@ -390,10 +431,16 @@ class System:
             self._in_step_since = self._in_step_since if self._in_step else self._clock()
             self._in_step.add(name)
             self._take_in_soon()
+        self.history.progress(name, manager is not None and manager.in_step)
         self._notify()
+
+    def _on_realised(self, revision: int, seconds: float) -> None:
+        if not self.missing_ports(revision):
+            self.history.realised(revision)
 
     def _on_drift(self, drift: Drift) -> None:
         # No two have the same time: a list of them goes on after one by its time.
+        self.history.drifted(drift)
         last = self.drifts[-1][0] if self.drifts else -inf
         self.drifts.append((max(self._clock(), nextafter(last, inf)), drift))
 
@@ -429,6 +476,7 @@ class System:
             self._reported, self._in_step = {**reported, **self._reported}, self._in_step | ready
             raise
         self._admissions.update({name: admission(self.fabric.switches[name]) for name in admitted})
+        self.history.ports(self.fabric, self.ports, reported)
         self.ports = {**self.ports, **reported}
         self._unsaved |= reported.keys()
         carried = {needed for manager in admitted.values() for needed in manager.unacknowledged}
@@ -495,10 +543,12 @@ class System:
 
     def switch_connected(self, name: str, version: Version) -> None:
         """A switch is there, and may be programmed."""
+        self.history.connected(name)
         self.delivery.connected(name, version)
 
     def switch_refused(self, name: str, reason: str) -> None:
         """A switch is there, and must not be programmed as it is set up."""
+        self.history.switch_refused(name, reason)
         self.effect(name, self.switches[name].refuse(reason, self.revision))
 
     def switch_message(self, name: str, message: bytes) -> None:
@@ -509,6 +559,7 @@ class System:
     def switch_disconnected(self, name: str) -> None:
         """A switch is gone."""
         if name in self.switches:
+            self.history.disconnected(name)
             self.effect(name, self.switches[name].disconnected(self.revision))
 
     def look(self, name: str) -> None:
@@ -536,6 +587,27 @@ class System:
         late_for = [revision for revision in self._moves.revisions if self.pending(revision)]
         for who, place in self._moves.settled(now, late_for, moves.LINGER_SECONDS).items():
             self.request(lambda work, who=who, place=place: _settle_down(work, who, place))  # type: ignore[misc]
+        self._write_events()
+
+    def note(self, kind: Kind, subject: str, text: str, details: Json | None = None) -> Event:
+        """Let it be an event that something happened: see `Event`. It is told within a second, as what somebody did
+        where it happens in a request."""
+        return self.history.note(kind, subject, text, details)
+
+    def _write_events(self) -> None:
+        self.history.look(lambda revision: bool(self.pending(revision)))
+        self.history.tell_drift()
+        if self.events.documents():
+            self._commit({})
+            self._notify()
+
+    def stop(self) -> None:
+        """The controller ends: what was noted is written, and who listens to events is told that there is no more."""
+        try:
+            self._write_events()
+        finally:
+            self.events.close()
+            self._notify()
 
     def retry(self) -> None:
         """To be called every few seconds: rows that a switch refused are tried again."""

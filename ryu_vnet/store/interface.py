@@ -48,8 +48,14 @@ class Store(Protocol):
         """The document under this key, or None."""
         ...
 
-    def list(self, prefix: str = "") -> Snapshot:
-        """Every document whose key starts with `prefix`, with the store's revision at that moment."""
+    def list(self, prefix: str = "", without: str | None = None) -> Snapshot:
+        """Every document whose key starts with `prefix`, with the store's revision at that moment; those whose key
+        starts with `without` are left out, and are not even decoded."""
+        ...
+
+    def last(self, prefix: str, most: int, before: str | None = None) -> tuple[Document, ...]:
+        """The last `most` documents, by key and the last first, of those whose key starts with `prefix` (some text) and
+        comes before `before`."""
         ...
 
     def commit(self, changes: Mapping[str, Json | None], expected: Mapping[str, int] | None = None) -> int:

@@ -95,12 +95,13 @@ class SqliteStore:
             row = connection.execute("SELECT key, value, revision FROM document WHERE key = ?", (key,)).fetchone()
             return _document(row) if row else None
 
-    def list(self, prefix: str = "") -> Snapshot:
-        """Every document whose key starts with `prefix`, with the store's revision at that moment."""
+    def list(self, prefix: str = "", without: str | None = None) -> Snapshot:
+        """Every document whose key starts with `prefix` and not with `without`, with the store's revision."""
         # SQLite compares keys as bytes of UTF-8, which is the order of code points: those with a prefix are neighbours.
         query = "SELECT key, value, revision FROM document WHERE key >= ? ORDER BY key"
         with self._use("read") as connection, closing(connection.execute(query, (prefix,))) as rows:
-            wanted = itertools.takewhile(lambda row: row[0].startswith(prefix), rows)
+            found = itertools.takewhile(lambda row: row[0].startswith(prefix), rows)
+            wanted = (row for row in found if without is None or not row[0].startswith(without))
             return Snapshot(_revision(connection), tuple(_document(row) for row in wanted))
 
     def texts(self) -> Sequence[tuple[str, bytes]]:
@@ -116,6 +117,13 @@ class SqliteStore:
         except StoreError as error:
             told = [str(error)]
         return [] if told == ["ok"] else told
+
+    def last(self, prefix: str, most: int, before: str | None = None) -> tuple[Document, ...]:
+        """The last documents whose key starts with `prefix` and comes before `before`; see `Store.last`."""
+        end = before if before is not None else prefix[:-1] + chr(ord(prefix[-1]) + 1)
+        query = "SELECT key, value, revision FROM document WHERE key >= ? AND key < ? ORDER BY key DESC LIMIT ?"
+        with self._use("read") as connection:
+            return tuple(map(_document, connection.execute(query, (prefix, end, most))))
 
     def commit(self, changes: Mapping[str, Json | None], expected: Mapping[str, int] | None = None) -> int:
         """Write these documents, all or none, and return the new revision; see `Store.commit`."""

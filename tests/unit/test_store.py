@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from memory_store import MemoryStore
 
 from ryu_vnet.errors import Conflict, StoreError
 from ryu_vnet.store import Document, SqliteStore, Store
@@ -65,6 +66,24 @@ def test_list_sorts_by_key_and_takes_the_prefix_literally(open_store: Open, tmp_
         assert [found.key for found in store.list("node/r%").documents] == ["node/r%"]
         assert [found.key for found in store.list("node/\U0010ffff").documents] == ["node/\U0010ffff"]
         assert store.list("tenant/").documents == ()
+
+
+def test_list_leaves_out_what_is_not_wanted(open_store: Open, tmp_path: Path) -> None:
+    with closing(open_store(tmp_path)) as store:
+        store.commit({key: {} for key in ("event", "event/1", "event/2", "node/red/vm1", "a")})
+        assert [found.key for found in store.list(without="event/").documents] == ["a", "event", "node/red/vm1"]
+        assert [found.key for found in store.list("event", "event/1").documents] == ["event", "event/2"]
+
+
+@pytest.mark.parametrize("make", [open_sqlite, lambda folder: MemoryStore()], ids=["sqlite", "memory"])
+def test_the_last_ones_come_from_the_last_one_on(make: Open, tmp_path: Path) -> None:
+    with closing(make(tmp_path)) as store:
+        store.commit(
+            {f"event/{number:03}": {"n": number} for number in range(10)} | {"event0": {}, "even": {}, "f": {}}
+        )
+        assert [found.value["n"] for found in store.last("event/", 3)] == [9, 8, 7]
+        assert [found.value["n"] for found in store.last("event/", 3, before="event/002")] == [1, 0]
+        assert store.last("event/", 3, before="event/000") == store.last("none/", 3) == ()
 
 
 def test_none_deletes_and_deleting_nothing_is_no_error(open_store: Open, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from ...fabric.documents import ADMITTED_PREFIX, FABRIC_KEY, OBSERVED_PREFIX, ad
 from ...model.documents import from_document
 from ...model.values import key_of
 from ...store.interface import Json, Store
+from ..events import EVENT_PREFIX, event_from
 
 
 def _admission(document: Json) -> Json:
@@ -28,6 +29,7 @@ READERS: dict[str, Callable[[Json], object]] = {
     FABRIC_KEY: fabric_from,
     OBSERVED_PREFIX.rstrip("/"): ports_from,
     ADMITTED_PREFIX.rstrip("/"): _admission,
+    EVENT_PREFIX.rstrip("/"): lambda document: event_from(EVENT_PREFIX + "0", document),
 }
 """How documents are read that are no values of the model. Raises whatever what is wrong with them leads to."""
 
@@ -80,7 +82,7 @@ _NAMED = 3
 def refusal(store: Store, error: Exception) -> StoreError:
     """What to say where a store could not be read because of `error`: which documents are to blame, and what to do."""
     try:
-        stored = store.list().documents
+        stored = store.list(without=EVENT_PREFIX).documents
         found = [f"{one.key} ({why})" for one in stored if (why := trouble_with(one.key, one.value)) is not None]
     except StoreError as worse:
         found, error = [], worse

@@ -13,6 +13,7 @@ from ...store.interface import Json
 from ..allocation import Allocator
 from ..communication import State
 from ..drift_report import drifts_after
+from ..events import EVENT_PREFIX
 from ..requests import Work
 from ..status import pending, resting_statuses
 from ..system import System
@@ -63,7 +64,7 @@ def mend_all(system: System) -> tuple[int, list[Finding]]:
 def store_faults(system: System) -> Iterator[Fault]:
     """Where the store has something else than the memory, which is what was answered and what switches have."""
     try:
-        stored = {document.key: document.value for document in system.store.list().documents}
+        stored = {document.key: document.value for document in system.store.list(without=EVENT_PREFIX).documents}
     except StoreError as error:
         what = f"the store cannot be read as a whole: {error}"
         how = "the controller would not start again: stop it, and use `vnet fsck --store FILE`"
