@@ -19,10 +19,12 @@ Errors are those of `ryu_vnet.errors`. The controller notes who asks for a chang
 from __future__ import annotations
 
 import getpass
+import io
+import json
 import os
 import socket
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from types import TracebackType
@@ -39,6 +41,7 @@ Json = dict[str, Any]
 DEFAULT_URL = "http://127.0.0.1:8080"
 LONGEST_WAIT = 60.0
 """Seconds that the controller waits in one request; a longer wait asks again."""
+INTENT_PATHS = ("/v1/apply", "/v1/plan")
 POLL_SECONDS = 0.1
 """Pause between two such requests."""
 LONGEST_PAGE = 1000
@@ -47,6 +50,11 @@ CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 60.0
 """How long to wait for a connection, and for an answer where nothing is waited for."""
 SILENCE_SECONDS = 45.0
 """How long a stream may be silent: the controller says every fifteen seconds that it is there."""
+INTENT_SECONDS = 600.0
+"""The same for an answer about a whole intent, of which fifty thousand nodes may take the controller ten seconds."""
+
+Sent = Callable[[int, int], None]
+"""Told how much of a request is sent: bytes, and of how many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +180,14 @@ class Client:
         """Remove a network that has no member any more."""
         return self._change("DELETE", _path(ref, "networks"), wait)
 
+    def each_network(self, tenant: str) -> Iterator[Json]:
+        """The networks of a tenant one after the other, with the first of their members."""
+        return self._each(f"/v1/tenants/{_part(tenant)}/networks", "networks")
+
+    def each_node(self, tenant: str) -> Iterator[Json]:
+        """The nodes of a tenant one after the other, of which not many more are asked for than are taken."""
+        return self._each(f"/v1/tenants/{_part(tenant)}/nodes", "nodes")
+
     def nodes(self, tenant: str, *, limit: int | None = None, after: str | None = None) -> list[Json]:
         """The nodes of a tenant."""
         return self._list(f"/v1/tenants/{_part(tenant)}/nodes", "nodes", limit, after)
@@ -273,9 +289,28 @@ class Client:
         """Declare the whole fabric."""
         return self._change("PUT", "/v1/fabric", wait, dict(spec))
 
-    def apply(self, intent: Mapping[str, Any], *, wait: float = 0) -> Answer:
-        """Apply a whole intent (the shape of a file in topologies/), wholly or not at all."""
-        return self._change("POST", "/v1/apply", wait, dict(intent))
+    def apply(
+        self,
+        intent: Mapping[str, Any],
+        *,
+        wait: float = 0,
+        prune: str | None = None,
+        removal: str | None = None,
+        sent: Sent | None = None,
+    ) -> Answer:
+        """Apply a whole intent (the shape of a file in topologies/), wholly or not at all.
+
+        `prune` says what becomes of that which it does not name: `none` of it is removed, networks and nodes of the
+        tenants that are `named`, or `all` other tenants too. With the `removal` of a plan, these are removed and
+        nothing else: Conflict where that has changed.
+        """
+        return self._change("POST", "/v1/apply", wait, dict(intent), sent, prune=prune, removal=removal)
+
+    def plan(
+        self, intent: Mapping[str, Any], *, prune: str | None = None, limit: int | None = None, sent: Sent | None = None
+    ) -> Json:
+        """What `apply` would change, as `plan`, with `limit` entries of each list; and `removal`, for `apply`."""
+        return self._ask("POST", "/v1/plan", {"prune": prune, "limit": limit}, dict(intent), sent)
 
     def status(self) -> Json:
         """How everything stands."""
@@ -407,19 +442,27 @@ class Client:
                 return
 
     def _change(
-        self, method: str, path: str, wait: float, body: Json | None = None, interface: str | None = None
+        self,
+        method: str,
+        path: str,
+        wait: float,
+        body: Json | None = None,
+        sent: Sent | None = None,
+        **parameters: str | None,
     ) -> Answer:
         started = time.monotonic()
-        raw = self._ask(method, path, {"wait": min(wait, LONGEST_WAIT), "interface": interface}, body)
+        asked = {"wait": min(wait, LONGEST_WAIT), **parameters}
+        raw = self._ask(method, path, asked, body, sent)
         left = wait - (time.monotonic() - started)
         if not raw["realised"] and left > 0:
             later = self.revision(raw["revision"], wait=left)
             raw = {**raw, "realised": later["realised"], "pending": later["pending"]}
-        pending = tuple(Pending(part["switch"], part["why"]) for part in raw["pending"])
-        return Answer(raw["revision"], raw["changed"], raw["realised"], pending, raw)
+        return answer_of(raw)
 
-    def _ask(self, method: str, path: str, parameters: Mapping[str, Any], body: Json | None = None) -> Json:
-        return _result(self._respond(method, path, parameters, body), self.url)
+    def _ask(
+        self, method: str, path: str, parameters: Mapping[str, Any], body: Json | None = None, sent: Sent | None = None
+    ) -> Json:
+        return _result(self._respond(method, path, parameters, body, sent), self.url)
 
     def _respond(
         self,
@@ -427,21 +470,25 @@ class Client:
         path: str,
         parameters: Mapping[str, Any],
         body: Json | None = None,
+        sent: Sent | None = None,
         *,
         stream: bool = False,
     ) -> requests.Response:
         given = {name: value for name, value in parameters.items() if value is not None}
-        silence = SILENCE_SECONDS if stream else ANSWER_SECONDS + float(given.get("wait", 0))
-        timeout = (CONNECT_SECONDS, silence)
+        patience = INTENT_SECONDS if path in INTENT_PATHS else ANSWER_SECONDS
+        silence = SILENCE_SECONDS if stream else patience + float(given.get("wait", 0))
+        told: Json = {"json": body}
+        if body is not None and sent is not None:
+            told = {"data": _Upload(json.dumps(body).encode(), sent), "headers": {"Content-Type": "application/json"}}
         try:
             return self._session.request(
                 method,
                 self.url + path,
                 params=given,
-                json=body,
-                timeout=timeout,
+                timeout=(CONNECT_SECONDS, silence),
                 allow_redirects=False,
                 stream=stream,
+                **told,
             )
         except requests.exceptions.SSLError as error:
             hint = "name the file of the authority that signed it in VNET_CA"
@@ -463,6 +510,29 @@ def _user() -> str:
         # Nobody has this number, as in many a container.
         user = str(os.getuid())
     return f"{user}@{socket.gethostname()}".encode("ascii", "replace").decode()
+
+
+class _Upload(io.BytesIO):
+    """The body of a request, which tells how much of it has been read."""
+
+    def __init__(self, body: bytes, sent: Sent) -> None:
+        super().__init__(body)
+        self._size = len(body)
+        self._sent = sent
+
+    def __len__(self) -> int:
+        return self._size
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        found = super().read(size)
+        self._sent(self.tell(), self._size)
+        return found
+
+
+def answer_of(raw: Json) -> Answer:
+    """What a change came to, from the answer as the controller gave it."""
+    pending = tuple(Pending(part["switch"], part["why"]) for part in raw["pending"])
+    return Answer(raw["revision"], raw["changed"], raw["realised"], pending, raw)
 
 
 def _result(response: requests.Response, url: str) -> Json:

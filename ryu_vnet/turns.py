@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
-from .api.service import AS_STREAM, END_OF_TURN
+from .api.service import AS_STREAM, END_OF_TURN, TURN
 from .framework import as_stream, hub
 
 
@@ -62,15 +62,20 @@ class Turns:
 def taking_turns(application: Callable[..., Any], turns: Turns) -> Callable[..., Any]:
     """A WSGI application whose requests take turns by the tenant in their path, `/v1/tenants/NAME/…`.
 
-    Whoever waits for something in a request ends its turn before, by `environ[END_OF_TURN]()`. An answer that comes
-    piece by piece takes no turn for its pieces: the turn is over when the first is asked for.
+    A request has its turn from when it asks for it, by `environ[TURN]()`: while a long one is read and checked, others
+    are done. Whoever waits for something in a request ends its turn before, by `environ[END_OF_TURN]()`. An answer that
+    comes piece by piece takes no turn for its pieces: the turn is over when the first is asked for.
     """
 
     def serve(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
         parts = environ.get("PATH_INFO", "").split("/", 4)
         tenant = parts[3] if parts[1:3] == ["v1", "tenants"] and len(parts) > 3 else ""
-        with turns.turn(tenant) as end:
-            environ[END_OF_TURN] = end
+        with ExitStack() as until_done:
+
+            def begin() -> None:
+                environ[END_OF_TURN] = until_done.enter_context(turns.turn(tenant))
+
+            environ[TURN] = begin
             environ[AS_STREAM] = partial(as_stream, environ)
             return application(environ, start_response)
 

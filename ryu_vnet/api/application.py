@@ -11,7 +11,7 @@ from flask_openapi3.models.security_scheme import SecurityScheme
 from flask_openapi3.openapi import OpenAPI
 
 from ..managers.system import System
-from . import checking, events, fabric, guard, lifecycle, policies, problems, tenants, watching
+from . import checking, events, fabric, guard, lifecycle, plans, policies, problems, tenants, watching
 from .answers import ProblemDocument
 from .metrics import Metrics
 from .service import Service, Wait
@@ -45,12 +45,14 @@ def create_api(
         openapi_extensions={"security": [{"token": []}, {}]},
     )
     service.metrics.watch(app)
-    guard.install(app, token)
+    guard.install(app, token, lambda: _pause(wait))
+    app.before_request(service.begin_turn)
     problems.install(app)
     tenants.install(app, service)
     lifecycle.install(app, service)
     policies.install(app, service)
     fabric.install(app, service)
+    plans.install(app, service)
     watching.install(app, service)
     checking.install(app, service)
     events.install(app, service)

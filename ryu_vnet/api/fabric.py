@@ -12,7 +12,7 @@ from flask_openapi3.types import ResponseDict
 
 from ..errors import NotFound
 from ..fabric.declared import Fabric
-from ..managers import requests
+from ..managers import pruning, requests
 from ..managers.communication import State
 from ..managers.drift_report import drift_summary
 from ..managers.status import (
@@ -41,7 +41,7 @@ from .answers import (
     Switches,
     TraceAnswer,
 )
-from .queries import FlowsQuery, PageQuery, RevisionPath, SwitchPath, TraceQuery, WaitQuery
+from .queries import ApplyQuery, FlowsQuery, PageQuery, RevisionPath, SwitchPath, TraceQuery, WaitQuery
 from .service import Service, answer, page_of
 
 COUNTERS_SECONDS = 10
@@ -74,9 +74,10 @@ def _declared(app: OpenAPI, service: Service) -> None:
         return service.change(lambda work: requests.put_fabric(work, body), query.wait)
 
     @app.post("/v1/apply", tags=[FABRIC], responses=CHANGES)
-    def apply(query: WaitQuery, body: Intent) -> Response:
-        """Apply a whole intent, wholly or not at all. What it does not name stays as it is."""
-        return service.change(lambda work: requests.apply(work, body), query.wait)
+    def apply(query: ApplyQuery, body: Intent) -> Response:
+        """Apply a whole intent, wholly or not at all. What it does not name stays as it is, unless `prune` says that
+        it is to be removed."""
+        return service.change(lambda work: pruning.apply(work, body, query.prune, query.removal), query.wait)
 
 
 def _declared_spec(fabric: Fabric) -> FabricSpec:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hmac
 import inspect
 import json
+from collections.abc import Callable
+from functools import partial
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,9 +16,12 @@ from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Unauthorized
 
 from ..errors import Invalid, Problem
+from ..schema import Intent
+from .pieces import in_pieces
 
 MAX_BODY = 16 << 20
-"""Bytes of a request's body; an intent of 100,000 nodes has about as many. Reading it holds up everything else."""
+"""Bytes of a request's body; an intent of 100,000 nodes has about as many. To make JSON of so many takes half a second,
+in which nothing else is done."""
 
 DESCRIPTION = """Private networks for the tenants of a data centre.
 
@@ -36,12 +41,13 @@ class _JsonRequest(Request):
         return g.get("body")
 
 
-def install(app: Flask, token: str | None) -> None:
-    """Have every request of an application checked."""
+def install(app: Flask, token: str | None, pause: Callable[[], None] = lambda: None) -> None:
+    """Have every request of an application checked. In the middle of a long one `pause` is called every now and then:
+    others may run."""
     app.request_class = _JsonRequest
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.before_request(_check_loopback if token is None else lambda: _check_token(token))
-    app.before_request(_read_body)
+    app.before_request(partial(_read_body, pause))
 
 
 def _check_token(token: str) -> None:
@@ -73,8 +79,9 @@ def _is_loopback(url: str) -> bool:
         return False
 
 
-def _read_body() -> None:
-    """Read the body into `g.body`, and refuse a body or parameters that the route would not look at."""
+def _read_body(pause: Callable[[], None]) -> None:
+    """Read the body into `g.body`, a large intent checked already, and refuse a body or parameters that the route would
+    not look at."""
     data = request.get_data()
     view = current_app.view_functions.get(request.endpoint or "")
     if view is None:
@@ -97,7 +104,7 @@ def _read_body() -> None:
         abort(400, f"the body is not JSON: {error}")
     if not isinstance(body, dict):
         abort(400, f"the body is {json.dumps(body)[:80]}: send a JSON object")
-    g.body = body
+    g.body = in_pieces(body, pause) if takes["body"].annotation in ("Intent", Intent) else body
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

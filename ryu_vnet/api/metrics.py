@@ -103,9 +103,6 @@ class Metrics:
     def watch(self, app: Flask) -> None:
         """Count the requests of an application: also those that are refused by what is installed after this."""
 
-        def begin() -> None:
-            g.began = perf_counter()
-
         def end(response: Response) -> Response:
             # Anybody may ask for anything: what there is no route for is counted in one place.
             method = request.method if request.method in _METHODS else "other"
@@ -114,8 +111,12 @@ class Metrics:
             self._request_seconds.labels(method, route).observe(perf_counter() - g.began)
             return response
 
-        app.before_request(begin)
+        app.before_request(self.begin)
         app.after_request(end)
+
+    def begin(self) -> None:
+        """A request is here, or has its turn now."""
+        g.began = perf_counter()
 
     @contextmanager
     def waiting(self) -> Iterator[None]:

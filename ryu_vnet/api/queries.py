@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ..managers.events import Kind
+from ..managers.pruning import Prune
 from ..schema import StartSpec
 
 LONGEST_WAIT = 60
@@ -75,6 +76,26 @@ class WaitQuery(_Query):
     """How long to wait."""
 
     wait: float = Field(0, ge=0, le=LONGEST_WAIT, description="Seconds to wait for the switches concerned")
+
+
+class ApplyQuery(WaitQuery):
+    """What becomes of that which an intent does not name."""
+
+    prune: Prune = Field(
+        Prune.NONE,
+        description="What to remove that the intent does not name: nothing, networks and nodes of the tenants that it "
+        "names, or all other tenants too",
+    )
+    removal: str | None = Field(
+        None, description="`removal` of a plan: the request is refused where anything else would be removed"
+    )
+
+
+class PlanQuery(_Query):
+    """The same, and how much to say."""
+
+    prune: Prune = Field(Prune.NONE, description="What to remove that the intent does not name")
+    limit: int = Field(PAGE, ge=1, le=LONGEST_PAGE, description="How many entries each list may have")
 
 
 class MemberQuery(WaitQuery):

@@ -26,8 +26,9 @@ from .queries import PageQuery
 
 V = TypeVar("V")
 
-END_OF_TURN = "vnet.end_of_turn"
-"""Under this name a request's environment has what lets the next request be done, where requests take turns."""
+TURN, END_OF_TURN = "vnet.turn", "vnet.end_of_turn"
+"""Under these names a request's environment has what waits for its turn, and what lets the next one be done, where
+requests take turns."""
 
 AS_STREAM = "vnet.as_stream"
 """Under this name it has what makes the answer one that is sent piece by piece, as its parts are made; given are the
@@ -62,6 +63,12 @@ class Service:
         with self.metrics.waiting():
             self.wait(lambda: not self.system.pending(revision), seconds)
         return pending(self.system, revision)
+
+    def begin_turn(self) -> None:
+        """Wait until others' requests are done that are before this one."""
+        if TURN in request.environ:
+            request.environ[TURN]()
+            self.metrics.begin()
 
     def end_turn(self) -> None:
         """Let others' requests go on, though this one is not done yet."""

@@ -1,4 +1,4 @@
-"""Commands for the controller itself, the fabric, and whole intents."""
+"""Commands for the controller itself, and the fabric."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pass_session = click.make_pass_decorator(Session)
 
 def install(main: click.Group) -> None:
     """Add the commands."""
-    for command in (controller, fabric, apply):
+    for command in (controller, fabric):
         main.add_command(command)
 
 
@@ -70,27 +70,3 @@ def fabric(session: Session) -> None:
     """Segments, switches and links, with their state."""
     found, switches = session.client.fabric(), session.client.switches()
     session.answer({**found, "switches": switches}, lambda console: show.fabric(console, found, switches))
-
-
-@click.command(
-    "apply",
-    cls=Command,
-    examples=("vnet apply -f topologies/figure.yaml", "vnet apply -f topologies/figure.yaml --wait 60"),
-)
-@click.option(
-    "-f", "--file", "path", required=True, metavar="FILE", type=click.Path(), help="YAML or JSON; - is stdin."
-)
-@pass_session
-def apply(session: Session, path: str) -> None:
-    """Apply a whole intent from a file, wholly or not at all. What it does not name stays as it is.
-
-    What is wrong in the file is shown as FILE:LINE: place: what is wrong (what would be right).
-    """
-    from ..errors import Invalid
-    from .intent_file import IntentFile
-
-    file = IntentFile.read(path)
-    try:
-        session.change(lambda wait: session.client.apply(file.intent, wait=wait), f"{file.name} is applied")
-    except Invalid as error:
-        raise Invalid(file.placed(error.problems)) from None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
-from . import checking, completion, events, fabric, lifecycle, nodes, policies, running, top, watch
+from . import checking, completion, events, fabric, intents, lifecycle, nodes, policies, running, top, watch
 from .session import EXIT_CODES, Group, global_options
 
 _EXAMPLES = (
+    "vnet plan -f topologies/figure.yaml     what would that change?",
     "vnet apply -f topologies/figure.yaml    bring up a fabric and its tenants",
     "vnet status                             is everything realised?",
     "vnet top                                the controller at work",
@@ -38,6 +39,7 @@ running.install(main)
 lifecycle.install(main)
 policies.install(main)
 fabric.install(main)
+intents.install(main)
 watch.install(main)
 events.install(main)
 top.install(main)

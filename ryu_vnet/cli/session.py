@@ -38,6 +38,7 @@ class Exit(IntEnum):
     UNREACHABLE = 3
     NOT_REALISED = 4
     NOT_DELIVERED = 5
+    WOULD_CHANGE = 6
 
 
 EXIT_CODES = {
@@ -47,6 +48,7 @@ EXIT_CODES = {
     Exit.UNREACHABLE: "the controller cannot be reached",
     Exit.NOT_REALISED: "accepted, but not realised on every switch in time; says on which, and why",
     Exit.NOT_DELIVERED: "trace: the frame is not delivered",
+    Exit.WOULD_CHANGE: "plan --exit-code: something would change",
 }
 
 
@@ -117,16 +119,18 @@ class Session:
         self.console(stderr=True).print(text, markup=False)
 
     @contextmanager
-    def patiently(self, doing: str) -> Iterator[None]:
-        """Show on a terminal that something is under way once it has taken a while."""
+    def patiently(self, doing: str) -> Iterator[Callable[[str], None]]:
+        """Show on a terminal that something is under way once it has taken a while. Gives what says how far it is."""
         if not sys.stderr.isatty():
-            yield
+            yield lambda text: None
             return
-        status = self.console(stderr=True).status(f"{doing} ...")
+        from rich.text import Text
+
+        status = self.console(stderr=True).status(Text(f"{doing} ..."))
         timer = threading.Timer(PATIENCE_SECONDS, status.start)
         timer.start()
         try:
-            yield
+            yield lambda text: status.update(Text(f"{text} ..."))
         finally:
             timer.cancel()
             timer.join()

@@ -19,9 +19,11 @@ MOST_COMBINATIONS = 64
 
 
 class Checker:
-    """Checks drafts. Remembers the segments that it found each network, by reference, may span."""
+    """Checks drafts. Remembers the segments that it found each network, by reference, may span in a fabric: that of
+    the last draft, which need not have been kept."""
 
     def __init__(self) -> None:
+        self._fabric = Fabric()
         self._spans: dict[str, set[str]] = {}
 
     def check(self, work: Work, fabric: Fabric) -> None:
@@ -34,7 +36,8 @@ class Checker:
             *draft_problems(draft, work.fabric, nodes, work.rules),
             *sharing_problems(draft, work.fabric, work.rules),
         ]
-        if is_declared_anew:
+        if work.fabric != self._fabric:
+            self._fabric = work.fabric
             self._spans.clear()
         # Where all segments reach each other, networks may span what they like, and nobody need look.
         if not found and not work.fabric.is_joined:

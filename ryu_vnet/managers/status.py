@@ -16,9 +16,11 @@ from ..model.traffic import format_term
 from ..model.values import LABELS, Network, Place
 from ..openflow.changes import Kind
 from ..openflow.rows import decode_group, decode_row
+from ..schema import NetworkSpec
 from .bridge import BridgeReport, refusals, warnings
 from .explain import Meanings, Names
 from .programme import origin_of_group
+from .specs import network_spec
 from .system import System
 from .tables import require_switch, to_send, why
 
@@ -103,7 +105,8 @@ class MemberStatus:
 
 @dataclass(frozen=True, slots=True)
 class NetworkStatus:
-    """A network as it is on the wire. `label` is None while it is in one segment, `tags` are by segment.
+    """A network as it is on the wire. `label` is None while it is in one segment, `tags` are by segment. `declared` is
+    what a PUT takes.
 
     `members` may be the first ones alone: then `members_next` says after which it goes on. `member_nodes` says how many
     nodes it has. `made_by` is the template of policies that makes it, None where somebody asked for it.
@@ -111,6 +114,7 @@ class NetworkStatus:
 
     tenant: str
     name: str
+    declared: NetworkSpec
     tagged: bool
     traffic: list[str]
     number: int
@@ -303,6 +307,7 @@ def network_status(system: System, network: Network, most: int | None = None) ->
     return NetworkStatus(
         tenant=network.tenant,
         name=network.name,
+        declared=network_spec(network),
         tagged=network.tagged,
         traffic=[format_term(term) for term in network.traffic],
         number=network.number,

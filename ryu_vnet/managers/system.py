@@ -54,6 +54,7 @@ from .history import History
 from .moving import Moves, Moving
 from .placement import Placer
 from .placers import Closest
+from .plan import MOST_LISTED, Found, Plan, labels_of, plan_of, rows_changed
 from .policing import Policing
 from .ports import AwaitedPorts
 from .programme import Programme, Tables
@@ -235,13 +236,8 @@ class System:
             return self._request(edit)
 
     def _request(self, edit: Callable[[Work], None]) -> Answer:
-        draft = Draft(self.model)
-        work = Work(draft, self.fabric, Allocator(draft, self.revision + 1))
-        edit(work)
-        self._policing.police(work, self.model, self.fabric)
-        is_declared_anew = work.fabric != self.fabric
-        self._checker.check(work, self.fabric)
-        settle(work, self.model, self.fabric, self._programme.compilation.presences)
+        work = self._try(edit)
+        draft, is_declared_anew = work.draft, work.fabric != self.fabric
         documents: dict[str, Json | None] = {
             key: to_document(value) if value is not None else None for key, value in draft.changes.items()
         }
@@ -257,11 +253,8 @@ class System:
             touched = {*draft.touched, *([FABRIC_KEY] if work.fabric is not self.fabric else [])}
             found = (self._store.get(key) for key in touched)
             return Answer(max((document.revision for document in found if document), default=0), changed=False)
-        ports, topology = self.ports, self.topology
-        if is_declared_anew:
-            ports = {name: known for name, known in self.ports.items() if name not in gone}
-            topology = self._new_topology(work.fabric, ports)
-        changes = [(self.model.get(key), value) for key, value in draft.changes.items()]
+        ports, topology = self._known_in(work.fabric)
+        changes = self._changes(draft)
         fabrics = (self.fabric, work.fabric) if is_declared_anew else None
         self.history.asked(account(changes, self.model, fabrics), self.revision + 1)
         before, revision = self._keep(changes, topology, documents)
@@ -282,6 +275,49 @@ class System:
         self._notify()
         return Answer(revision, changed=True)
 
+    def plan(self, edit: Callable[[Work], None], most: int = MOST_LISTED) -> Plan:
+        """What `request` would change, with `most` entries of each list. Nothing has changed afterwards: nothing was
+        stored or sent, and what the request would be granted is granted to whoever asks next.
+
+        Raises what `edit` raises, Invalid or Exhausted, as the request would.
+        """
+        work = self._try(edit)
+        old, (_, topology), changes = self.topology, self._known_in(work.fabric), self._changes(work.draft)
+        programme, labels = self._programme, labels_of(self._programme.compilation.presences)
+        gone = {name: len(programme.contents[name]) for name in _gone(self.fabric, work.fabric)}
+        try:
+            rows = rows_changed(programme.update(changes, topology), programme.contents, gone)
+            now = labels_of(programme.compilation.presences)
+            self._take_back(changes, old)
+        except Exception:
+            self._compile_anew(old)
+            raise
+        return plan_of(Found(changes, (self.fabric, work.fabric), (labels, now), rows), most)
+
+    def _try(self, edit: Callable[[Work], None]) -> Work:
+        """Do what `edit` does to a draft, check it as a whole, and grant what it needs. Nothing else has changed.
+
+        Raises what `edit` raises, Invalid or Exhausted.
+        """
+        draft = Draft(self.model)
+        work = Work(draft, self.fabric, Allocator(draft, self.revision + 1))
+        edit(work)
+        self._policing.police(work, self.model, self.fabric)
+        self._checker.check(work, self.fabric)
+        settle(work, self.model, self.fabric, self._programme.compilation.presences)
+        return work
+
+    def _changes(self, draft: Draft) -> list[tuple[Value | None, Value | None]]:
+        return [(self.model.get(key), value) for key, value in draft.changes.items()]
+
+    def _known_in(self, fabric: Fabric) -> tuple[dict[str, dict[str, PortState]], Topology]:
+        """What switches have said of their ports, and the topology, once the fabric is this one."""
+        if fabric == self.fabric:
+            return self.ports, self.topology
+        gone = _gone(self.fabric, fabric)
+        ports = {name: known for name, known in self.ports.items() if name not in gone}
+        return ports, self._new_topology(fabric, ports)
+
     def _keep(
         self, changes: list[tuple[Value | None, Value | None]], topology: Topology, documents: dict[str, Json | None]
     ) -> tuple[dict[str, Before], int]:
@@ -291,12 +327,16 @@ class System:
             before = self._programme.update(changes, topology)
             return before, self._commit(documents)
         except StoreError:
-            self._programme.update([(new, was) for was, new in changes], old)
-            self.delivery.follow(self.fabric, self._programme.contents, old.admitted)
+            self._take_back(changes, old)
             raise
         except Exception:
             self._compile_anew(old)
             raise
+
+    def _take_back(self, changes: list[tuple[Value | None, Value | None]], old: Topology) -> None:
+        """Compile the opposite of what was compiled last."""
+        self._programme.update([(new, was) for was, new in changes], old)
+        self.delivery.follow(self.fabric, self._programme.contents, old.admitted)
 
     def _commit(self, documents: Mapping[str, Json | None]) -> int:
         started = self._clock()

@@ -441,7 +441,7 @@ class Draft(Model):
 
     def _keys(self, prefix: str) -> Iterator[str]:
         yield from (key for key in self._base._keys(prefix) if key not in self.changes)
-        yield from (key for key, value in self.changes.items() if value and key.startswith(prefix))
+        yield from super()._keys(prefix)
 
     def following(self, folder: str, after: str, most: int) -> list[str]:
         return [key for key in self.keys(f"{folder}/") if key > after][:most]

@@ -37,8 +37,16 @@ def check_file(path: Path, *, mending: bool) -> Report:
         if damage:
             why = "what is read from it may be wrong: restore a copy of the file; nothing in it was touched"
             found = [Finding("damaged file", str(path), text, why) for text in damage[:5]]
-            return Report(store.revision, 0, 0, found, [], [], [])
+            return Report(_revision(store), 0, 0, found, [], [], [])
         return _checked(store, mending=mending)
+
+
+def _revision(store: SqliteStore) -> int:
+    """The revision of a damaged file, 0 where it cannot be read any more."""
+    try:
+        return store.revision
+    except StoreError:
+        return 0
 
 
 def _checked(store: SqliteStore, *, mending: bool) -> Report:

@@ -1,0 +1,87 @@
+"""Whole intents that say all there is to be: what they do not name is removed.
+
+A key that an intent does not have says nothing: a tenant without `nodes` keeps its nodes, one with `nodes: {}` loses
+them, and an intent without `tenants` leaves all tenants alone. The fabric is replaced where it is given, and never
+removed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from enum import Enum
+
+from ..errors import Conflict, Invalid, Problem
+from ..schema import Intent, TenantSpec
+from . import requests
+from .requests import Work
+
+_KINDS = ("tenant/", "network/", "node/")
+"""What the keys of values begin with that may be removed so."""
+_NAMED = 5
+"""Members that are named where a network cannot be removed."""
+
+
+class Prune(str, Enum):
+    """What is removed: nothing, networks and nodes of the tenants that are named, or also all other tenants."""
+
+    NONE = "none"
+    NAMED = "named"
+    ALL = "all"
+
+
+def apply(work: Work, intent: Intent, prune: Prune = Prune.NONE, removal: str | None = None) -> None:
+    """A whole intent, as `requests.apply`, and then away with what it does not name.
+
+    `removal` is what somebody has agreed to (see `removal_of`), where he was asked. Raises Conflict where something
+    else would be removed than that, Invalid where a network would go that somebody is in who stays.
+    """
+    requests.apply(work, intent)
+    if prune is not Prune.NONE:
+        _prune(work, intent, prune)
+    if removal is not None and removal_of(work) != removal:
+        raise Conflict("not the same would be removed any more as when it was planned: plan it again")
+
+
+def removal_of(work: Work) -> str:
+    """What a draft removes of tenants, networks and nodes, as a text that is different for anything else."""
+    gone = sorted(key for key, value in work.draft.changes.items() if value is None and key.startswith(_KINDS))
+    return hashlib.sha256("\n".join(gone).encode()).hexdigest()[:32]
+
+
+def _prune(work: Work, intent: Intent, prune: Prune) -> None:
+    found: list[Problem] = []
+    for name, spec in intent.tenants.items():
+        _prune_nodes(work, name, spec)
+        found += _prune_networks(work, name, spec)
+    if prune is Prune.ALL and "tenants" in intent.model_fields_set:
+        nothing = TenantSpec(networks={}, nodes={})
+        for tenant in work.draft.tenants():
+            if tenant.name not in intent.tenants:
+                _prune_nodes(work, tenant.name, nothing)
+                found += _prune_networks(work, tenant.name, nothing)
+                work.draft.delete(tenant)
+    if found:
+        raise Invalid(found)
+
+
+def _prune_nodes(work: Work, tenant: str, spec: TenantSpec) -> None:
+    if "nodes" in spec.model_fields_set:
+        for node in work.draft.nodes(tenant):
+            if node.name not in spec.nodes:
+                work.draft.delete(node)
+
+
+def _prune_networks(work: Work, tenant: str, spec: TenantSpec) -> Iterator[Problem]:
+    if "networks" not in spec.model_fields_set:
+        return
+    for network in work.draft.networks(tenant):
+        if network.name in spec.networks or network.made_by is not None:
+            continue  # What policies make goes when they say so.
+        members = [one for one in work.draft.members(network.ref) if network.name in one.interface.asked]
+        if members:
+            named = ", ".join(member.node.ref for member in members[:_NAMED]) + (", ..." if members[_NAMED:] else "")
+            what = f"network {network.ref} is not named, so it would be removed, and {named} would still be in it"
+            yield Problem(f"tenants.{tenant}.networks", what, "name it, or take them out of it")
+        else:
+            requests.delete_network(work, tenant, network.name)
