@@ -137,7 +137,7 @@ class VnetApp(framework.Application):
             # Neither framework knows an application that cannot start: anything else would end in a traceback.
             raise SystemExit(f"ryu-vnet cannot start: {error}") from None
         framework.configure(self.settings)
-        framework.end_on_sigterm()
+        framework.end_on_signals()
         tls = (self.settings.ovsdb_key, self.settings.ovsdb_cert, self.settings.ovsdb_ca)
         if all(tls):
             use_tls(*map(str, tls))

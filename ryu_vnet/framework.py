@@ -141,9 +141,20 @@ def listen(settings: Settings) -> Any:
     return eventlet.wrap_ssl(listener, certfile=str(settings.api_cert), keyfile=str(settings.api_key), server_side=True)
 
 
-def end_on_sigterm() -> None:
-    """Have the program that is asked to end do so as on Ctrl-C: applications are closed before."""
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
+def end_on_signals() -> None:
+    """Have the program that is asked to end, by SIGTERM or SIGINT, close its applications before. To be called by the
+    main green thread.
+
+    Left alone, whichever green thread runs at that moment would be the one that ends.
+    """
+    main = eventlet.greenthread.getcurrent()
+
+    def end(number: int, frame: object) -> None:
+        reason = KeyboardInterrupt() if number == signal.SIGINT else SystemExit(0)
+        eventlet.hubs.get_hub().schedule_call_global(0, main.throw, reason)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
 
 
 def serve_http(application: Any, listener: Any) -> None:

@@ -187,6 +187,8 @@ def test_a_stream_ends_whole_when_the_controller_is_stopped(
         controller.client.put_tenant("red")
         process = controller._process
         assert process is not None
+        peer.settimeout(PATIENCE_SECONDS)
+        assert peer.recv(1, socket.MSG_PEEK), "the stream has begun"
         process.send_signal(number)
         text = read_to_the_end(peer)
         process.wait(READY_SECONDS)
