@@ -242,7 +242,7 @@ class System:
             key: to_document(value) if value is not None else None for key, value in draft.changes.items()
         }
         gone = _gone(self.fabric, work.fabric) if is_declared_anew else set()
-        still = self._admitted(work.fabric)
+        still = self._admitted(work.fabric) if is_declared_anew else set()
         if is_declared_anew:
             documents[FABRIC_KEY] = fabric_document(work.fabric)
             documents.update({OBSERVED_PREFIX + name: None for name in gone if name in self.ports})

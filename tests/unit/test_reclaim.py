@@ -158,7 +158,7 @@ def test_a_controller_that_crashes_at_every_step_ends_with_nothing_when_everythi
     restarted.check()
     restarted.rest()
     kinds = {document.key.partition("/")[0] for document in history.store.list().documents}
-    assert kinds <= {"counters", "fabric", "observed", "admitted"}
+    assert kinds <= {"counters", "fabric", "observed", "admitted", "event"}
 
 
 def test_a_switch_that_is_something_else_for_a_while_is_let_in_anew() -> None:
