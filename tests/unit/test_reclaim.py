@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from memory_store import MemoryStore
 from test_incremental import HISTORIES, FragileStore, History, Steps
 
-from ryu_vnet.managers import requests
+from ryu_vnet.managers import policies, requests
 from ryu_vnet.managers.allocation import REST_SECONDS
 from ryu_vnet.managers.fsck.documents import trouble_with
 from ryu_vnet.managers.fsck.finding import findings
@@ -147,6 +147,8 @@ def test_a_controller_that_crashes_at_every_step_ends_with_nothing_when_everythi
         history.do(kind, seed)
         history.system = System(history.store, lambda name, messages: None, lambda: history.now)
     system = history.system
+    for policy in system.model.policies():
+        system.request(lambda work, name=policy.name: policies.delete_policy(work.draft, name))
     for node in system.model.nodes():
         system.request(lambda work, node=node: requests.delete_node(work, node.tenant, node.name))
         system = System(history.store, lambda name, messages: None, lambda: history.now)
