@@ -73,7 +73,8 @@ class Replica:
         old = rows.pop(uuid, None)
         self._held -= _weight(old)
         if kind != "delete":
-            told = {column: _value(column, _object(said)[column]) for column in COLUMNS[table] if column in said}
+            given = _object(said)
+            told = {column: _value(column, given[column]) for column in COLUMNS[table] if column in given}
             old = old or {}
             new = {**old, **{column: _merged(old.get(column), value) for column, value in told.items()}}
             self._held += _weight(new)

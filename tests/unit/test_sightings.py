@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ryu_vnet.errors import Unreachable
@@ -215,6 +215,7 @@ UPDATES = st.dictionaries(st.sampled_from(sorted(COLUMNS)), st.dictionaries(UUID
 
 
 @given(st.lists(UPDATES, max_size=8))
+@example([{"Bridge": {"00000000-0000-0000-0000-000000000001": {"initial": None}}}])
 def test_no_update_is_too_strange(updates: list[Any]) -> None:
     replica = Replica()
     for update in updates:
