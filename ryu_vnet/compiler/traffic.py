@@ -15,12 +15,11 @@ from ..model.traffic import Ports, Term
 from ..model.values import Network
 from . import fields as f
 from .rows import FieldMatch, Match, match
+from .source import ARP, ICMPV6, IPV6, RARP
 
 Networks: TypeAlias = tuple[Network, ...]
 """Networks in their order (`Network.rank`)."""
 
-ARP, RARP, IPV6 = 0x0806, 0x8035, 0x86DD
-ICMPV6 = 58
 DISCOVERY = (133, 134, 135, 136)
 """ICMPv6 types of router and neighbour discovery (RFC 4861, 4.1 to 4.4)."""
 _PORTS = {6: (f.TCP_SRC, f.TCP_DST), 17: (f.UDP_SRC, f.UDP_DST), 132: (f.SCTP_SRC, f.SCTP_DST)}

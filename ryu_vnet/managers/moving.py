@@ -32,6 +32,8 @@ class Moves:
 
     def changed(self, old: Value | None, new: Value | None, revision: int) -> None:
         """A value is another now."""
+        if not (_is_moving(old) or _is_moving(new)):
+            return  # As nearly all are, of which there are a hundred thousand when a controller starts.
         left: dict[Moving, Place] = {}
         for who, interface in _interfaces(old):
             self._numbers.pop(interface.number, None)
@@ -90,6 +92,11 @@ class Moves:
 def _is_up(ports: Ports, port: str) -> bool:
     state = ports.get(port)
     return state is not None and state.up
+
+
+def _is_moving(value: Value | None) -> bool:
+    """Whether a node moves, or has just moved."""
+    return isinstance(value, Node) and any(one.target is not None or one.left is not None for one in value.interfaces)
 
 
 def _interfaces(value: Value | None) -> Iterator[tuple[Moving, Interface]]:
