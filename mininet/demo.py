@@ -171,12 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             demo.on_the_wire()
             demo.break_ins()
             demo.negative_control()
-    for line in demo.wrong:
-        console.print(f"WRONG: {line}", style="bold red", markup=False)
-    good = "observed equals expected" + ("" if options.tamper else ", and the control was noticed")
-    verdict = "observed differs from expected" if demo.wrong else good
-    console.print(f"\n{verdict}", style="bold red" if demo.wrong else "bold green")
-    return 1 if demo.wrong else 0
+    return show.verdict(console, demo.wrong, "" if options.tamper else ", and the control was noticed")
 
 
 sandbox.main(main)

@@ -193,12 +193,7 @@ def main() -> int:
         if not options.tamper:
             demo.followed(frames)
             demo.control()
-    for line in demo.wrong[:20]:
-        console.print(f"WRONG: {line}", style="bold red", markup=False)
-    good = "observed equals expected" + ("" if options.tamper else ", and the control was noticed")
-    verdict = "observed differs from expected" if demo.wrong else good
-    console.print(f"\n{verdict}", style="bold red" if demo.wrong else "bold green")
-    return 1 if demo.wrong else 0
+    return show.verdict(console, demo.wrong, "" if options.tamper else ", and the control was noticed", most=20)
 
 
 sandbox.main(main)

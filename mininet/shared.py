@@ -194,12 +194,7 @@ def main() -> int:
         if not options.tamper:
             demo.on_the_wire()
             demo.controls()
-    for line in demo.wrong:
-        console.print(f"WRONG: {line}", style="bold red", markup=False)
-    good = "observed equals expected" + ("" if options.tamper else ", and both controls were noticed")
-    verdict = "observed differs from expected" if demo.wrong else good
-    console.print(f"\n{verdict}", style="bold red" if demo.wrong else "bold green")
-    return 1 if demo.wrong else 0
+    return show.verdict(console, demo.wrong, "" if options.tamper else ", and both controls were noticed")
 
 
 sandbox.main(main)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final
 
@@ -25,6 +25,16 @@ def console() -> Console:
     """Where to print; wide enough for a matrix where the output is no terminal."""
     plain = Console(highlight=False, soft_wrap=True)
     return plain if plain.is_terminal else Console(highlight=False, soft_wrap=True, width=WIDTH)
+
+
+def verdict(console: Console, wrong: Sequence[str], noticed: str, most: int | None = None) -> int:
+    """Say what a demonstration has come to, and return the exit code: 0 only if nothing is `wrong`, of which `most`
+    lines are shown at most. `noticed` goes on after "observed equals expected"."""
+    for line in wrong[:most]:
+        console.print(f"WRONG: {line}", style="bold red", markup=False)
+    text = "observed differs from expected" if wrong else f"observed equals expected{noticed}"
+    console.print(f"\n{text}", style="bold red" if wrong else "bold green")
+    return 1 if wrong else 0
 
 
 def matrix_table(topology: Topology, observed: Matrix, expected: Matrix) -> Table:
