@@ -59,7 +59,7 @@ from ryu_vnet.compiler.rows import (
     cookie_of,
     match,
 )
-from ryu_vnet.compiler.source import interface_rows, standing_rows
+from ryu_vnet.compiler.source import neighbour_rows, source_rows, standing_rows
 from ryu_vnet.compiler.text import group_text, match_text, row_text
 from ryu_vnet.errors import WireError
 from ryu_vnet.model.values import Interface
@@ -99,12 +99,18 @@ def pipeline_groups() -> list[Group]:
     return [Group(wire_group(16, 0), buckets, ORIGIN), Group(wire_group(16, 1), buckets[:1], ORIGIN)]
 
 
-def source_rows() -> list[Row]:
+def rows_of_sources() -> list[Row]:
     """What one interface may send, with addresses and without, and what holds for all."""
     addresses = (ip_network("10.0.0.11/32"), ip_network("10.9.0.0/16"), ip_network("fd00::11/128"))
     known = Interface("eth0", 7, 0x020000000101, addresses)
     unknown = Interface("eth1", 8, 0x020000000102)
-    return [*standing_rows(ORIGIN), *interface_rows(known, 3, tagged=False), *interface_rows(unknown, 2, tagged=True)]
+    return [
+        *standing_rows(ORIGIN),
+        *source_rows(known, 3, tagged=False, is_told=True),
+        *source_rows(unknown, 2, tagged=True, is_told=False),
+        *neighbour_rows(known),
+        *neighbour_rows(unknown),
+    ]
 
 
 def transit_rows() -> list[Row]:
@@ -178,7 +184,7 @@ def explained(rows: dict[bytes, bytes]) -> list[str]:
 
 
 def test_the_pipeline_comes_back_as_it_was_sent(peer: OpenFlowPeer) -> None:
-    rows, groups = push(peer, source_rows() + transit_rows(), pipeline_groups())
+    rows, groups = push(peer, rows_of_sources() + transit_rows(), pipeline_groups())
     found = peer.dump_rows()
     assert explained(found) == explained(rows)
     assert found == rows
@@ -215,7 +221,7 @@ def misread(condition: FieldMatch) -> bool:
 def test_ovs_ofctl_reads_our_text_as_the_same_rows(ovs: DummyOvs, peer: OpenFlowPeer) -> None:
     random = Random(5)
     drawn = [random_row(random) for _ in range(200)]
-    rows = source_rows() + transit_rows() + [row for row in drawn if not any(map(misread, row.match))]
+    rows = rows_of_sources() + transit_rows() + [row for row in drawn if not any(map(misread, row.match))]
     wanted = dict(encode_row(row) for row in rows)
     text = [f"cookie={cookie_of(row.origin):#x},{row_text(row)}" for row in rows]
     flows = ovs.folder / f"rows-{peer.version.name}.txt"
