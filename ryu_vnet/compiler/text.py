@@ -122,7 +122,7 @@ def _mask(field: Field, mask: int) -> str:
 def _action(action: Action, style: Style) -> str:
     match action:
         case Output(port):
-            return f"output:{_port(port)}"
+            return "CONTROLLER:0" if port == CONTROLLER_PORT else f"output:{_port(port)}"
         case ToGroup(group):
             return f"group:{group}"
         case SetField(field, value):
@@ -204,7 +204,7 @@ def _table(table: int, style: Style) -> str:
 
 
 def _port(port: int) -> str:
-    return {IN_PORT_PORT: "IN_PORT", CONTROLLER_PORT: "CONTROLLER:0"}.get(port, str(port))
+    return "IN_PORT" if port == IN_PORT_PORT else str(port)
 
 
 def _slice(field: Field, offset: int, bits: int, style: Style) -> str:
