@@ -14,6 +14,7 @@ from random import Random
 from ryu_vnet.compiler import fields as f
 from ryu_vnet.compiler.fields import Field
 from ryu_vnet.compiler.rows import (
+    CONTROLLER_PORT,
     IN_PORT_PORT,
     Action,
     Clone,
@@ -128,6 +129,8 @@ def _set(random: Random, *candidates: Field) -> Action:
 
 
 def _port(random: Random) -> Action:
+    if not random.randrange(5):
+        return Output(CONTROLLER_PORT, random.choice([0, 128, 0xFFE5]))
     return Output(random.choice([1, 2, random.randrange(1, LAST_PORT + 1), IN_PORT_PORT]))
 
 

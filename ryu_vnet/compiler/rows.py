@@ -16,7 +16,7 @@ IN_PORT_PORT = 0xFFFFFFF8
 """OFPP_IN_PORT: send a frame out where it came in (OpenFlow 1.3.5, 7.2.1)."""
 
 CONTROLLER_PORT = 0xFFFFFFFD
-"""OFPP_CONTROLLER: tell the controller of a frame, without any of its bytes (the same)."""
+"""OFPP_CONTROLLER: tell the controller of a frame (the same)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +56,13 @@ class PacketType(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Send the packet out of a port. The port it came in by is silently left out by the switch."""
+    """Send the packet out of a port. The port it came in by is silently left out by the switch.
+
+    `max_len`: of its bytes, so many at most go to the controller (OFPP_CONTROLLER alone).
+    """
 
     port: int
+    max_len: int = 0
 
 
 @dataclass(frozen=True, slots=True)

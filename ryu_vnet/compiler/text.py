@@ -121,8 +121,8 @@ def _mask(field: Field, mask: int) -> str:
 
 def _action(action: Action, style: Style) -> str:
     match action:
-        case Output(port):
-            return "CONTROLLER:0" if port == CONTROLLER_PORT else f"output:{_port(port)}"
+        case Output(port, most):
+            return f"CONTROLLER:{most}" if port == CONTROLLER_PORT else f"output:{_port(port)}"
         case ToGroup(group):
             return f"group:{group}"
         case SetField(field, value):

@@ -244,7 +244,7 @@ class CommunicationManager:
             MessageType.REQUEST_FORWARD: self._on_group,
             MessageType.ERROR: self._on_error,
             MessageType.PORT_STATUS: self._on_port_status,
-            MessageType.PACKET_IN: lambda message: Effects(heard=replies.cookie_of_packet_in(message)),
+            MessageType.PACKET_IN: lambda message: Effects(heard=replies.packet_in(message)),
         }
         if self.version == Version.OF13:
             handlers[MessageType.EXPERIMENTER] = self._on_experimenter

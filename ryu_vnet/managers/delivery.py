@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 from ..fabric.declared import Fabric
 from ..fabric.observed import PortState
+from ..openflow.replies import PacketIn
 from ..openflow.wire import Version
 from .communication import CommunicationManager, Effects, State
 from .difference import Before, Contents
@@ -52,7 +53,7 @@ class Delivery:
         self.switches: dict[str, CommunicationManager] = {}
         self.on_ports: Callable[[str, dict[str, PortState]], None] = lambda name, ports: None
         """Called when a switch has said which ports it has."""
-        self.on_heard: Callable[[str, int], None] = lambda name, cookie: None
+        self.on_heard: Callable[[str, PacketIn], None] = lambda name, told: None
         """Called when a row of a switch, by its cookie, tells of a frame."""
         self.on_drift: Callable[[Drift], None] = lambda drift: None
         self.on_progress: Callable[[str], None] = lambda name: None

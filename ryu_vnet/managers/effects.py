@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from ..fabric.observed import PortState
+from ..openflow.replies import PacketIn
 from .drift import Drift
 
 
@@ -32,7 +33,7 @@ class Effects:
     """Something was acknowledged or refused."""
     looked: bool = False
     """The answer to `look` is complete."""
-    heard: int | None = None
-    """The cookie of a row that tells of frames, of which there was one."""
+    heard: PacketIn | None = None
+    """A frame that a row told of."""
     drift: list[Drift] = field(default_factory=list)
     """What somebody else changed on the switch."""

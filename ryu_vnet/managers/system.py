@@ -38,6 +38,7 @@ from ..fabric.observed import PortState, Topology
 from ..model.documents import from_document, to_document
 from ..model.state import Draft, Model
 from ..model.values import LABELS, Network, Node, Place, Resting, Value, key_of
+from ..openflow.replies import PacketIn
 from ..openflow.wire import Version
 from ..store.interface import Store
 from . import moves
@@ -448,8 +449,8 @@ class System:
     def _has_port(self, place: Place) -> bool:
         return place.port in self._reported.get(place.switch, self.ports.get(place.switch, {}))
 
-    def _on_heard(self, name: str, cookie: int) -> None:
-        origin = origin_of(cookie)
+    def _on_heard(self, name: str, told: PacketIn) -> None:
+        origin = origin_of(told.cookie)
         who = self._moves.of_interface(origin.number) if origin is not None else None
         if origin is not None and origin.subject is Subject.INTERFACE and who is not None and who not in self._arriving:
             self._arrive_soon(who)

@@ -21,6 +21,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..compiler.rows import (
+    CONTROLLER_PORT,
     IN_PORT_PORT,
     Action,
     Clone,
@@ -115,7 +116,7 @@ def encode_actions(actions: tuple[Action, ...]) -> bytes:
 
 
 def _encode_output(action: Output) -> bytes:
-    return _LAYOUT_OUTPUT.pack(_OUTPUT, 16, action.port, 0)
+    return _LAYOUT_OUTPUT.pack(_OUTPUT, 16, action.port, action.max_len)
 
 
 def _encode_group(action: ToGroup) -> bytes:
@@ -217,7 +218,8 @@ def _decode_action(data: bytes, depth: int) -> Action:
 
 def _decode_standard(kind: int, data: bytes) -> Action:
     if kind == _OUTPUT:
-        return Output(unpack(_LAYOUT_OUTPUT, data, 0, "output")[2])
+        _, _, port, most = unpack(_LAYOUT_OUTPUT, data, 0, "output")
+        return Output(port, most if port == CONTROLLER_PORT else 0)
     if kind == _GROUP:
         return ToGroup(unpack(_LAYOUT_GROUP, data, 0, "group")[2])
     if kind == _SET_FIELD:

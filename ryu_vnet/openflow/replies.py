@@ -39,6 +39,9 @@ _PORT_13 = struct.Struct("!I12x16sII24x")
 _PORT_14 = struct.Struct("!IH10x16sII")
 _PORT_STATUS = struct.Struct("!B7x")
 _PACKET_IN = struct.Struct("!IHBBQ")
+_MATCH_HEAD = struct.Struct("!HH")
+_IN_PORT = 0x80000004
+"""OXM header of the port that a frame came in by."""
 _ERROR = struct.Struct("!HH")
 _EXPERIMENTER = struct.Struct("!II")
 _NUMBER = struct.Struct("!I")
@@ -208,10 +211,34 @@ def ports(message: bytes) -> Iterator[Port]:
         yield port
 
 
-def cookie_of_packet_in(message: bytes) -> int:
-    """The cookie of the row that told of a frame (7.4.1): buffer(4) length(2) reason(1) table(1) cookie(8) match."""
+@dataclass(frozen=True, slots=True)
+class PacketIn:
+    """A frame that a row told the controller of: the row's cookie, the OpenFlow port that it came in by, and as many
+    of its bytes as the row asked for."""
+
+    cookie: int
+    in_port: int
+    data: bytes
+
+
+def packet_in(message: bytes) -> PacketIn:
+    """What a switch tells of a frame (7.4.1), the same in both versions:
+
+    buffer (32) | length of the frame (16) | reason (8) | table (8) | cookie (64) | match with its padding | 0 (16)
+    | the frame's start
+    """
     _expect(message, MessageType.PACKET_IN)
-    return int(unpack(_PACKET_IN, message, _HEADER.size, "packet-in")[4])
+    cookie = unpack(_PACKET_IN, message, _HEADER.size, "packet-in")[4]
+    at = _HEADER.size + _PACKET_IN.size
+    _, length = unpack(_MATCH_HEAD, message, at, "match of a packet-in")
+    end = at + (length + 7 & ~7)
+    in_port, fields = 0, message[at + _MATCH_HEAD.size : at + length]
+    while fields:
+        (header,) = unpack(_NUMBER, fields, 0, "field of a packet-in")
+        if header == _IN_PORT:
+            (in_port,) = unpack(_NUMBER, fields, _NUMBER.size, "port of a packet-in")
+        fields = fields[_NUMBER.size + (header & 0xFF) :]
+    return PacketIn(cookie, in_port, message[end + 2 :])
 
 
 def port_status(message: bytes) -> tuple[PortReason, Port]:

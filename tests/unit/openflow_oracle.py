@@ -61,8 +61,8 @@ class Oracle:
     def action(self, action: Action) -> Any:
         parser = self.parser
         match action:
-            case Output(port):
-                return parser.OFPActionOutput(port, 0)
+            case Output(port, most):
+                return parser.OFPActionOutput(port, most)
             case ToGroup(group):
                 return parser.OFPActionGroup(group)
             case SetField(field, value):

@@ -115,3 +115,21 @@ def flow_entry(key: bytes, value: bytes, packets: int, octets: int) -> bytes:
     head = table + b"\0" + struct.pack("!II", 7, 42) + priority + value[:8] + b"\0\0" + value[8:16]
     rest = head + counters + match + instructions
     return struct.pack("!H", 2 + len(rest)) + rest
+
+
+@VERSIONS
+@given(
+    cookie=st.integers(0, (1 << 64) - 1), port=st.integers(1, 0xFFFFFEFF), tag=st.integers(0, 4094), data=st.binary()
+)
+def test_a_packet_in_is_read_as_ryu_reads_it(version: Version, cookie: int, port: int, tag: int, data: bytes) -> None:
+    """The port stands among the other fields that a switch sends, registers of ours too."""
+    oracle = Oracle(version)
+    register = struct.pack("!II", 0x00010204, 7)
+    fields = struct.pack("!II", 0x80000C02, tag)[:6] + register + struct.pack("!II", 0x80000004, port) + register
+    match = struct.pack("!HH", 1, 4 + len(fields)) + fields + bytes(-(4 + len(fields)) % 8)
+    body = struct.pack("!IHBBQ", 0xFFFFFFFF, len(data), 1, 16, cookie) + match + bytes(2) + data
+    message = struct.pack("!BBHI", version, 10, 8 + len(body), XID) + body
+    theirs = oracle.read("OFPPacketIn", message)
+    ours = replies.packet_in(message)
+    assert (ours.cookie, ours.in_port, ours.data) == (theirs.cookie, theirs.match["in_port"], theirs.data)
+    assert ours.data == data
