@@ -57,6 +57,7 @@ class Compilation(Membership):
         networks: list[tuple[Network | None, Network | None]] = []
         formed: list[Combination] = []
         disbanded: list[Combination] = []
+        renumbered: set[str] = set()
         grants: list[TagGrant] = []
         for was, now in changes:
             if isinstance(was, Node) or isinstance(now, Node):
@@ -67,8 +68,12 @@ class Compilation(Membership):
             elif isinstance(was, Combination) or isinstance(now, Combination):
                 disbanded += [was] if isinstance(was, Combination) else []
                 formed += [now] if isinstance(now, Combination) else []
+                renumbered |= {now.ref} if isinstance(was, Combination) and isinstance(now, Combination) else set()
             else:
                 grants += self._grant(was, now)
+        if renumbered:
+            turn.stale.update(unit for ref in renumbered for unit in self.network_units(ref))
+            self._again([*self._speaking(renumbered)], old.fabric, turn)
         for combination in disbanded:
             self._disband(combination, turn)
         for combination in formed:

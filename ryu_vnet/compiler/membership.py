@@ -4,7 +4,7 @@ are combined that somebody is in at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -311,6 +311,12 @@ class Membership(Facts):
         """The interfaces in a network, or that hear a combination."""
         for crowd in self.presences[ref].at.values():
             yield from crowd
+
+    def _speaking(self, refs: Set[str]) -> Iterator[int]:
+        """The interfaces that choose among just the networks of one of these combinations, or speak in it."""
+        for number, role in self._roles.items():
+            if role.chooses in refs or not refs.isdisjoint(role.speaks):
+                yield number
 
     def _chosen_units(self, ref: str, segment: str) -> Iterator[Unit]:
         """What names the tag of a network or combination, in a segment, at those who choose among several."""

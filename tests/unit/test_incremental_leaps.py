@@ -20,7 +20,7 @@ from ryu_vnet.fabric.declared import Fabric, Link, LinkKind, Switch
 from ryu_vnet.fabric.observed import PortState, Topology
 from ryu_vnet.managers.programme import Programme
 from ryu_vnet.model.state import Model
-from ryu_vnet.model.values import Interface, Network, Node, Place, TagGrant, Value, key_of
+from ryu_vnet.model.values import Combination, Interface, Network, Node, Place, TagGrant, Value, key_of
 from ryu_vnet.schema import FabricSpec, Intent
 
 SHAPES = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -100,6 +100,26 @@ def machines(there: Iterable[int]) -> Model:
         interface = Interface("eth0", number, 0x02_00_00_00_00_00 | number, (), at, ("net",))
         values.append(Node("t", f"vm{number}", True, (interface,)))
     return Model(values)
+
+
+@SHAPES
+@given(intents(several=True), fabrics())
+def test_combinations_under_other_numbers_are_those_of_their_members(intent: Intent, other: FabricSpec) -> None:
+    """Nothing else is changed, not even a node; only whoever mends numbers that clash asks for that."""
+    system = History(intent, other).system
+    here, topology = system.model, system.topology
+    others = {value.number: value.number + 100 for value in here.values() if isinstance(value, Combination)}
+    there = Model([renumbered_value(value, others) for value in here.values()])
+    programme = Programme()
+    programme.load(here, topology)
+    programme.update(difference_of(here, there), topology)
+    assert programme.contents == from_nothing(there, topology)
+
+
+def renumbered_value(value: Value, others: dict[int, int]) -> Value:
+    if isinstance(value, Combination):
+        return replace(value, number=others[value.number])
+    return replace(value, network=others.get(value.network, value.network)) if isinstance(value, TagGrant) else value
 
 
 @pytest.mark.parametrize("numbers", [QUARTERS, ALIKE], ids=["skewed", "alike"])
