@@ -17,9 +17,11 @@ from . import framework
 from .api import create_api
 from .databases import Databases, Found
 from .errors import VnetError, WireError
+from .followers import Followers
 from .framework import DEAD, MAIN, hub, ofp_event, set_ev_cls
 from .managers.bridge import refusals
 from .managers.communication import CommunicationManager
+from .managers.discovery import Discovery
 from .managers.placers import placer
 from .managers.system import System
 from .openflow.wire import Version
@@ -154,6 +156,8 @@ class VnetApp(framework.Application):
         """Whether everything is compiled. Switches connect meanwhile, and are looked at when it is."""
         self._fabric = self.system.fabric
         self._databases = Databases(self.system, self.settings.ovsdb)
+        self._discovery = Discovery(self.system, self._databases.remote)
+        self._followers = Followers(self._discovery, _guarded)
 
     def start(self) -> Any:
         """Start. Called by the framework, which listens for switches from now on."""
@@ -176,13 +180,21 @@ class VnetApp(framework.Application):
         self._serve()
         for dpid in [*self._datapaths]:
             self._adopt(dpid)
+        self._follow_databases()
         _guarded(partial(self.system.recall, partial(hub.sleep, 0)))
 
     def _serve(self) -> None:
         token = self.settings.api_token
         turns = Turns()
         secret = token.get_secret_value() if token else None
-        api = create_api(self.system, self._wait, secret, framework.NAME, queued=lambda: turns.waiting)
+        api = create_api(
+            self.system,
+            self._wait,
+            secret,
+            framework.NAME,
+            queued=lambda: turns.waiting,
+            discovered=lambda: (self.settings.discovery, self._followers.states(), self._discovery.report()),
+        )
         hub.spawn(framework.serve_http, taking_turns(api, turns), self._listener)
         hub.spawn(self._keep_time)
         hub.spawn(self._keep_trying)
@@ -296,10 +308,16 @@ class VnetApp(framework.Application):
             _guarded(self.system.tick)
             _guarded(self._spare_collector)
 
+    def _follow_databases(self) -> None:
+        if self.settings.discovery:
+            remotes = {self._databases.remote(name) for name in self.system.fabric.switches}
+            self._followers.follow({remote for remote in remotes if remote is not None})
+
     def _keep_trying(self) -> None:
         while True:
             hub.sleep(RETRY_SECONDS)
             _guarded(self.system.retry)
+            _guarded(self._discovery.retry)
 
     def _keep_auditing(self) -> None:
         """One switch after the other, all of them about every AUDIT_SECONDS."""
@@ -346,6 +364,7 @@ class VnetApp(framework.Application):
         if self._fabric is not self.system.fabric:
             self._fabric = self.system.fabric
             self._readopt()
+            self._follow_databases()
         for holds, event in self._waiters:
             if holds():
                 event.set()

@@ -374,6 +374,16 @@ class Client:
         """What others changed on switches lately, or on one: the oldest first."""
         return self._list("/v1/drift", "drifts", switch=switch)
 
+    def discovery(self) -> Json:
+        """What the databases of hosts say of machines, and what has come of it: `followed`, `databases`, and all
+        `sightings`."""
+        page = self._get("/v1/discovery", limit=LONGEST_PAGE)
+        sightings = [*page["sightings"]]
+        while page["next"] is not None:
+            page = self._get("/v1/discovery", limit=LONGEST_PAGE, after=page["next"])
+            sightings += page["sightings"]
+        return {"followed": page["followed"], "databases": page["databases"], "sightings": sightings}
+
     def events(
         self,
         *,

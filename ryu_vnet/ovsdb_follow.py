@@ -57,7 +57,7 @@ class Follower:
     address, and for TLS `ovsdb.use_tls` comes first), and tells what differs since it told last.
 
     `on_change` is called from the thread of `run`, at most every TELL_SECONDS; it must not take long. The first time it
-    gets all that there is. While a database is away, what it said stays known; when it is back, what differs is told.
+    gets all that there is, be it nothing. While a database is away, what it said stays known; when it is back, what differs is told.
     """
 
     def __init__(
@@ -80,6 +80,7 @@ class Follower:
         self._connection: Connection | None = None
         self._pace = Pace(REST)
         self._next_telling = 0.0
+        self._has_told = False
 
     def close(self) -> None:
         """Let `run` end, at once or, where it waits to be connected, when it is; nothing is told any more. From
@@ -163,7 +164,8 @@ class Follower:
         self.sightings, self.complaints = sightings, tuple(complaints)
         if not self.state.is_connected:
             self.state = State(True, time.monotonic())
-        if change:
+        if change or not self._has_told:
+            self._has_told = True
             self._on_change(change)
         now = time.monotonic()
         self._next_telling = now + max(TELL_SECONDS, REST * (now - began))

@@ -107,6 +107,14 @@ class InterfaceSpec(_Shape):
         examples=[["10.0.0.11", "fd00::11"]],
     )
     at: str | None = Field(None, description="The switch port it sits on", examples=["host1:vnet0"])
+    iface_id: str | None = Field(
+        None,
+        min_length=1,
+        max_length=255,
+        description="What its host's database calls it in external_ids:iface-id, where that is not tenant/node or "
+        "tenant/node/interface",
+        examples=["8f3c1f3e-52f4-4f0b-9f3f-0d3a3f1f4b70"],
+    )
     networks: list[str] = Field(
         default_factory=list,
         description="The networks of the same tenant that it is in; `network: X` is short for one",
@@ -135,6 +143,11 @@ class NodeSpec(_Shape):
         False, description="Set everything up but its own switch, so that starting it touches that one alone"
     )
     interfaces: dict[str, InterfaceSpec] = Field(default_factory=dict)
+    discovery: Literal["off", "start", "move"] = Field(
+        "start",
+        description="What may follow from where its host's database says that it is: nothing (off), that it runs "
+        "there unless it runs elsewhere (start), or that it moves there too (move)",
+    )
     unit: str | None = Field(None, description="Organisational unit, for policies", examples=["sales"])
     function: str | None = Field(None, description="What it is there for, for policies", examples=["web"])
     labels: dict[str, str] = Field(default_factory=dict, description="For policies", examples=[{"tier": "front"}])

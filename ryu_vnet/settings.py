@@ -47,6 +47,9 @@ class Settings(BaseSettings):
     ovsdb: str | None = Field(
         None, description="Database of switches that name none: unix:/run/openvswitch/db.sock, ssl:10.0.0.1:6640"
     )
+    discovery: bool = Field(
+        True, description="Whether nodes start, stop and move by what the databases of their hosts say in external_ids"
+    )
     events_kept: int = Field(10_000, ge=100, le=1_000_000, description="How many events are kept: see `vnet events`")
     placement: str = Field(
         "closest",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, Field, RootModel
 
 from ..managers.account import Account
+from ..managers.discovery import Outcome
 from ..managers.drift_report import DriftStatus, DriftSummary
 from ..managers.fsck.finding import Report
 from ..managers.route import Route
@@ -106,6 +107,8 @@ class NodeAnswer(NodeSpec):
     tenant: str
     name: str
     failed: bool = Field(description="Whether it does not run, and was not asked to stop")
+    held: bool = Field(description="Whether it was asked to stop, and is not started by what databases say")
+    discovered: list[str] = Field(description="The interfaces whose place is known from a database, and not by request")
     chosen_macs: list[str] = Field(description="The interfaces whose MAC address was chosen by the controller")
     moving: dict[str, str] = Field(description="By interface: the switch port that it moves to, and is not at yet")
     policy_networks: dict[str, list[str]] = Field(
@@ -210,6 +213,39 @@ class Drifts(Page):
     """What others changed on switches lately, the oldest first."""
 
     drifts: list[DriftStatus]
+
+
+class DatabaseAnswer(BaseModel):
+    """The database of a host, and whether what it says is known as of now."""
+
+    remote: str = Field(examples=["ssl:10.0.0.1:6640"])
+    connected: bool
+    seconds: float = Field(description="Since when")
+    why: str = Field(description="Why it is not, of the last try")
+
+
+class SightingAnswer(BaseModel):
+    """What a database says of a port, and what has come of it."""
+
+    database: str
+    dpid: str
+    port: str
+    at: str | None = Field(description="The switch port, where it is one of a declared switch")
+    iface_id: str | None
+    mac: str | None
+    vm_id: str | None
+    node: str | None = Field(description="Whose it is")
+    interface: str | None
+    state: Outcome
+    why: str
+
+
+class Sightings(Page):
+    """What the databases of hosts say of machines, by database, switch and port."""
+
+    followed: bool = Field(description="Whether nodes start, stop and move by it: setting VNET_DISCOVERY")
+    databases: list[DatabaseAnswer]
+    sightings: list[SightingAnswer]
 
 
 class Flows(Page):

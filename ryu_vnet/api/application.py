@@ -11,8 +11,9 @@ from flask_openapi3.models.security_scheme import SecurityScheme
 from flask_openapi3.openapi import OpenAPI
 
 from ..managers.system import System
-from . import checking, events, fabric, guard, lifecycle, plans, policies, problems, tenants, watching
+from . import checking, discovery, events, fabric, guard, lifecycle, plans, policies, problems, tenants, watching
 from .answers import ProblemDocument
+from .discovery import Discovered
 from .metrics import Metrics
 from .service import Service, Wait
 
@@ -23,12 +24,18 @@ PAUSE_SECONDS = 0.001
 
 
 def create_api(
-    system: System, wait: Wait, token: str | None, framework: str, queued: Callable[[], int] = lambda: 0
+    system: System,
+    wait: Wait,
+    token: str | None,
+    framework: str,
+    queued: Callable[[], int] = lambda: 0,
+    discovered: Discovered = lambda: (False, (), ()),
 ) -> Flask:
     """The web service, as a WSGI application.
 
     `token` is what every request must carry as bearer token; without one, only requests to a loopback address are
-    served. `framework` is shown in the status; `queued` says how many requests wait for their turn.
+    served. `framework` is shown in the status; `queued` says how many requests wait for their turn, `discovered` what
+    the databases of hosts say.
     """
     service = Service(system, wait, framework, Metrics(system, queued, lambda: _pause(wait)))
     app = OpenAPI(
@@ -55,6 +62,7 @@ def create_api(
     plans.install(app, service)
     watching.install(app, service)
     checking.install(app, service)
+    discovery.install(app, service, discovered)
     events.install(app, service)
 
     @app.get("/v1/openapi.json", summary="This description", operation_id="openapi", responses={200: None})

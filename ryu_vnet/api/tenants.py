@@ -274,8 +274,11 @@ def _node_answer(node: Node) -> NodeAnswer:
         labels=dict(node.labels),
         size=node.size,
         apart=[*node.apart],
+        discovery=node.discovery,
+        held=node.held,
         chosen_macs=[interface.name for interface in node.interfaces if interface.chosen],
         moving={one.name: str(one.target) for one in node.interfaces if one.target is not None},
+        discovered=[one.name for one in node.interfaces if one.discovered],
         policy_networks={one.name: [*one.by_policy] for one in node.interfaces if one.by_policy},
     )
 
@@ -285,5 +288,6 @@ def _interface_spec(interface: Interface) -> InterfaceSpec:
         mac=format_mac(interface.known_mac) if interface.known_mac is not None else None,
         ips=[format_prefix(prefix) for prefix in interface.ips],
         at=str(interface.place) if interface.place else None,
+        iface_id=interface.iface_id,
         networks=[*interface.asked],
     )

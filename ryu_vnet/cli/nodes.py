@@ -228,6 +228,7 @@ def _interface_options(function: Any) -> Any:
         click.option("--mac", help="Its MAC address; the controller chooses one by its place where this is not given."),
         click.option("--ip", "ips", multiple=True, help="An address or prefix that it may send from; may be repeated."),
         click.option("--at", help="The switch port it sits on, SWITCH:PORT.", shell_complete=complete.PORT),
+        click.option("--iface-id", help="What its host's database calls it, where not TENANT/NODE[/INTERFACE]."),
         click.option(
             "--network",
             "networks",
@@ -247,6 +248,11 @@ def _attribute_options(function: Any) -> Any:
         click.option("--function", help="What it is there for, for policies: web, database."),
         click.option("--label", "labels", multiple=True, metavar="KEY=TEXT", help="For policies; may be repeated."),
         click.option("--size", type=click.IntRange(min=0), help="How much of its host it takes; 1 if not given."),
+        click.option(
+            "--discovery",
+            type=click.Choice(["off", "start", "move"]),
+            help="What may follow from where its host's database says that it is; start if not given.",
+        ),
         click.option("--apart", multiple=True, metavar="GROUP", help="No other node of this group on its host."),
     )
     for option in reversed(options):
@@ -254,7 +260,7 @@ def _attribute_options(function: Any) -> Any:
     return function
 
 
-ATTRIBUTES = ("unit", "function", "labels", "size", "apart")
+ATTRIBUTES = ("unit", "function", "labels", "size", "apart", "discovery")
 SPEC = ("running", "prepared", "interfaces", *ATTRIBUTES)
 """What of a node's answer a PUT takes."""
 USUAL = "eth0"
@@ -271,9 +277,11 @@ def _taken(parts: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value not in (None, {}, [])}
 
 
-def _given(mac: str | None, ips: tuple[str, ...], at: str | None, networks: tuple[str, ...]) -> dict[str, Any]:
-    parts = {"mac": mac, "ips": list(ips) or None, "at": at, "networks": sorted({*networks}) or None}
-    return {name: value for name, value in parts.items() if value is not None}
+def _given(
+    mac: str | None, ips: tuple[str, ...], at: str | None, iface_id: str | None, networks: tuple[str, ...]
+) -> dict[str, Any]:
+    parts = {"mac": mac, "ips": [*ips], "at": at, "iface_id": iface_id, "networks": sorted({*networks})}
+    return {name: value for name, value in parts.items() if value not in (None, [])}
 
 
 @node.command(
@@ -304,8 +312,9 @@ def node_create(session: Session, /, node: str, interface: str | None, running: 
         name = interface or USUAL
         # A MAC address that is left out is whichever it has.
         mac = known["interfaces"].get(name, {}).get("mac") if known else None
-        interfaces[name] = {"mac": mac, "ips": [], "at": None, "networks": [], **given}
+        interfaces[name] = {"mac": mac, "ips": [], "at": None, "iface_id": None, "networks": [], **given}
     usual: dict[str, Any] = {"prepared": False, "unit": None, "function": None, "labels": {}, "size": 1, "apart": []}
+    usual["discovery"] = "start"
     spec = {**usual, "running": running, "interfaces": interfaces, **attributes}
     if known and {name: known[name] for name in SPEC} != spec:
         raise Conflict(f"node {node} exists and is different: change it by `vnet node set`, or delete it first")

@@ -22,6 +22,11 @@ COLOURS = {
     "refused": "red",
     "rejected": "red",
     "down": "red",
+    "connected": "green",
+    "running": "green",
+    "moving": "yellow",
+    "waiting": "yellow",
+    "unknown": "yellow",
     "failed": "red",
 }
 
@@ -207,6 +212,36 @@ def drift(console: Console, found: list[Json]) -> None:
         for part in found
     ]
     table(console, ["since", "switch", "what", "by", "state", "row or group"], rows)
+
+
+def discovery(console: Console, found: Json) -> None:
+    """What databases say of machines; their texts are shown as they are."""
+    from rich.markup import escape
+
+    if not found["followed"]:
+        console.print("databases are not followed: VNET_DISCOVERY is off", markup=False)
+    rows = [
+        [
+            part["remote"],
+            coloured("connected" if part["connected"] else "away"),
+            f"{part['seconds']:.0f} s",
+            escape(part["why"]),
+        ]
+        for part in found["databases"]
+    ]
+    table(console, ["database", "state", "for", "why"], rows, "databases")
+    rows = [
+        [
+            escape(part["at"] or f"{part['dpid']} {part['port']}"),
+            escape(part["iface_id"] or ""),
+            part["mac"],
+            f"{part['node']} {part['interface']}" if part["node"] else None,
+            coloured(part["state"]),
+            escape(part["why"]),
+        ]
+        for part in found["sightings"]
+    ]
+    table(console, ["at", "iface-id", "MAC", "node", "state", "why"], rows, "machines")
 
 
 def _moment(text: str) -> str:

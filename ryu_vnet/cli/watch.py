@@ -17,7 +17,7 @@ Json = dict[str, Any]
 
 def install(main: click.Group) -> None:
     """Add the commands."""
-    for command in (status, flows, drift, trace):
+    for command in (status, flows, drift, discovery, trace):
         main.add_command(command)
 
 
@@ -34,6 +34,15 @@ def status(session: Session) -> None:
     session.answer(found, lambda console: show.status(console, found))
     if not found["realised"]:
         raise click.exceptions.Exit(Exit.NOT_REALISED)
+
+
+@click.command("discovery", cls=Command, examples=("vnet discovery", "vnet discovery --json"))
+@pass_session
+def discovery(session: Session) -> None:
+    """What the databases of hosts say of machines (external_ids: iface-id, attached-mac), and what has come of it."""
+    with session.patiently("asking"):
+        found = session.client.discovery()
+    session.answer(found, lambda console: show.discovery(console, found))
 
 
 @click.command(

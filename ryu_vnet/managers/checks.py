@@ -161,6 +161,9 @@ def _claim_problems(draft: Draft, fabric: Fabric, node: Node, rules: Rulebook) -
         if others and claim[0] == "port":
             hint = "each interface needs a port of its own"
             yield Problem(f"{base}.at", f"port {claim[1]}:{claim[2]} is used twice, also by node {others[0]}", hint)
+        elif others and claim[0] == "iface-id":
+            hint = "the iface-id of each interface is its own"
+            yield Problem(f"{base}.iface_id", f"{claim[1]!r} is used twice, also by node {others[0]}", hint)
         elif others:
             hint = "each MAC once in a network; in other networks it may occur again"
             blame = rules.blame(node, interface, fabric, claim[1].rpartition("/")[2])

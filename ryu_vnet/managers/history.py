@@ -37,6 +37,8 @@ class Asker:
     method: str
     path: str
     subject: str = ""
+    insists: bool = False
+    """Whether he asks again and again, and tells himself that he was refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,15 @@ class History:
         asker = self.asker()
         return self._log.note(kind, subject, text, details, asker.who if asker is not None else "")
 
+    @contextmanager
+    def asked_by(self, asker: Asker) -> Iterator[None]:
+        """What is done meanwhile, somebody does who is no client."""
+        before, self.asker = self.asker, lambda: asker
+        try:
+            yield
+        finally:
+            self.asker = before
+
     # --- requests -----------------------------------------------------------------------------------------------------
 
     @contextmanager
@@ -122,6 +133,8 @@ class History:
     def refused(self, error: VnetError) -> None:
         """A request was refused, or could not be done."""
         asker = self.asker()
+        if asker is not None and asker.insists:
+            return
         reason = str(error)
         reason = reason if len(reason) <= LONGEST_REASON else f"{reason[:LONGEST_REASON]}..."
         details: Json = {

@@ -71,7 +71,7 @@ def fail(work: Work, tenant: str, node: str) -> None:
     known = requests.require_node(work, tenant, node)
     if known.running:
         requests.stop(work, tenant, node)
-        work.draft.put(replace(requests.require_node(work, tenant, node), failed=True))
+        work.draft.put(replace(requests.require_node(work, tenant, node), failed=True, held=False))
     else:
         work.draft.put(known)  # No change: the answer has the revision that it is of.
 
@@ -84,7 +84,7 @@ def prepare(work: Work, hosting: Hosting, tenant: str, node: str, at: Mapping[st
     if known.running and placing.places:
         hint = "stop it first, or start it there"
         raise Conflict(f"node {known.ref} runs, and cannot be prepared for another place meanwhile: {hint}")
-    work.draft.put(replace(requests.at_places(work, known, placing.places), prepared=True))
+    work.draft.put(replace(requests.at_places(work, known, placing.places), prepared=True, held=False))
     return placing
 
 

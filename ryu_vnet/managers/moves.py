@@ -34,7 +34,7 @@ def move(work: Work, tenant: str, node: str, to: Mapping[str, str]) -> None:
         if target == interface.place:
             known = _with(known, replace(interface, target=None))
         elif target != interface.target:
-            known = _with(known, replace(interface, target=target, left=None))
+            known = _with(known, replace(interface, target=target, left=None, discovered=False))
     work.draft.put(known)
 
 
@@ -48,11 +48,12 @@ def arrive(work: Work, tenant: str, node: str, interface: str | None = None) -> 
     work.draft.put(known)
 
 
-def stay(work: Work, tenant: str, node: str) -> None:
-    """End a move before the node has arrived. Nothing happens where it does not move."""
+def stay(work: Work, tenant: str, node: str, interface: str | None = None) -> None:
+    """End a move before the node has arrived, or that of one interface. Nothing happens where it does not move."""
     known = require_node(work, tenant, node)
     for one in known.interfaces:
-        known = _with(known, replace(one, target=None))
+        if interface in (None, one.name):
+            known = _with(known, replace(one, target=None))
     work.draft.put(known)
 
 

@@ -44,7 +44,8 @@ class Moves:
                     del self._going[interface.place]
         for who, interface in _interfaces(new):
             if interface.target is not None and interface.place is not None:
-                self._coming[interface.target] = who
+                if not interface.discovered:
+                    self._coming[interface.target] = who
                 self._going[interface.place] = who, interface.target
                 self._numbers[interface.number] = who
             if interface.left is not None:
@@ -58,7 +59,8 @@ class Moves:
 
     def arrived(self, switch: str, before: Ports, now: Ports, is_there: Callable[[Place], bool]) -> Iterator[Moving]:
         """Those who are where they were moving to, or soon will be, to judge by what a switch says of its ports: the
-        new port has come up; or the old one is gone, or is down while the new one `is_there`."""
+        new port has come up (a hypervisor has it up long before the machine is there: where the database tells of it,
+        that is no sign); or the old one is gone, or is down while the new one `is_there`."""
         for port in before.keys() | now.keys():
             place = Place(switch, port)
             if place in self._coming and _is_up(now, port) and not _is_up(before, port):

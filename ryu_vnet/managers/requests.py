@@ -203,19 +203,22 @@ def delete_network(work: Work, tenant: str, name: str) -> None:
 
 
 def put_node(work: Work, tenant: str, name: str, spec: NodeSpec) -> None:
-    """Make a node, or replace it as a whole."""
+    """Make a node, or replace it as a whole. Where it was discovered to run it goes on so, unless it is said whether it
+    runs, or where."""
     require_tenant(work, tenant)
     where = f"tenants.{tenant}.nodes.{name}"
     check_name(name, where)
     known = work.draft.node(f"{tenant}/{name}")
     work.macs.update(asked_for([spec]))
+    stays = known is not None and known.running and not spec.running and _is_left_out(known, spec)
+    running = spec.running or stays
     found: list[Problem] = []
     interfaces = []
     for interface_name, part in sorted(spec.interfaces.items()):
         try:
             old = known.interface(interface_name) if known else None
             place = f"{where}.interfaces.{interface_name}"
-            interfaces.append(_interface(work, tenant, interface_name, part, old, place))
+            interfaces.append(_interface(work, tenant, interface_name, part, old, place, stays=stays))
         except Invalid as error:
             found.extend(error.problems)
     if found:
@@ -224,16 +227,27 @@ def put_node(work: Work, tenant: str, name: str, spec: NodeSpec) -> None:
         Node(
             tenant,
             name,
-            spec.running,
+            running,
             tuple(interfaces),
             prepared=spec.prepared,
-            failed=known is not None and known.failed and not spec.running,
+            failed=known is not None and known.failed and not running,
             unit=_attribute(spec.unit, f"{where}.unit"),
             function=_attribute(spec.function, f"{where}.function"),
             labels=_labels(spec.labels, f"{where}.labels"),
             size=spec.size,
             apart=tuple(sorted({check_name(group, f"{where}.apart") for group in spec.apart})),
+            discovery=spec.discovery,
+            held=known is not None and (known.held or known.running) and not known.failed and not running,
         )
+    )
+
+
+def _is_left_out(known: Node, spec: NodeSpec) -> bool:
+    """Whether nothing is said of where a node runs that was discovered to."""
+    return (
+        "running" not in spec.model_fields_set
+        and {interface.name for interface in known.interfaces if interface.discovered} == {*spec.interfaces}
+        and all(part.at is None for part in spec.interfaces.values())
     )
 
 
@@ -247,11 +261,18 @@ def _labels(labels: Mapping[str, str], where: str) -> tuple[tuple[str, str], ...
     )
 
 
-def _interface(work: Work, tenant: str, name: str, spec: InterfaceSpec, old: Interface | None, where: str) -> Interface:
+def _interface(
+    work: Work, tenant: str, name: str, spec: InterfaceSpec, old: Interface | None, where: str, *, stays: bool
+) -> Interface:
+    """An interface as it is asked for. `stays`: it is where it was."""
     check_name(name, where)
+    if spec.iface_id is not None and not spec.iface_id.isprintable():
+        raise Invalid(Problem(f"{where}.iface_id", f"{spec.iface_id!r} cannot be printed", "as the database has it"))
     mac = parse_mac(spec.mac, f"{where}.mac") if spec.mac is not None else old.known_mac if old else None
     ips = tuple(parse_prefix(text, f"{where}.ips[{index}]") for index, text in enumerate(spec.ips))
     place = parse_place(spec.at, f"{where}.at") if spec.at is not None else None
+    if stays and old is not None:
+        place = old.place
     for network in spec.networks:
         if work.draft.network(f"{tenant}/{network}") is None:
             hint = _one_of(network.name for network in work.draft.networks(tenant))
@@ -261,15 +282,18 @@ def _interface(work: Work, tenant: str, name: str, spec: InterfaceSpec, old: Int
     number = old.number if old else work.allocator.interface_number()
     # Whoever gives us the address back that we have chosen asks for no other.
     chosen = old is not None and old.chosen and old.known_mac == mac
-    new = _at(work, Interface(name, number, mac, ips, None, tuple(sorted({*spec.networks})), chosen), place)
+    new = Interface(name, number, mac, ips, None, tuple(sorted({*spec.networks})), chosen, iface_id=spec.iface_id)
+    new = _at(work, new, place)
+    if old is None or old.place != place:
+        return new
     # Who is said to be where he is goes on moving.
-    return replace(new, target=old.target, left=old.left) if old is not None and old.place == place else new
+    return replace(new, target=old.target, left=old.left, discovered=old.discovered)
 
 
 def _at(work: Work, interface: Interface, place: Place | None) -> Interface:
     """An interface at another place, or at none, where it is at once: it does not move there. Its first one gives it a
     MAC address, where it has none."""
-    interface = replace(interface, target=None, left=None)
+    interface = replace(interface, target=None, left=None, discovered=False)
     if place is None or interface.known_mac is not None:
         return replace(interface, place=place)
     mac = choose_mac(work.draft, work.fabric, place, interface.number, work.macs)
@@ -329,14 +353,14 @@ def start(work: Work, tenant: str, node: str, at: Mapping[str, str]) -> None:
     if missing:
         hint = f"say where it runs: at: {{{missing[0]}: switch:port}}"
         raise Invalid(Problem("at", f"node {known.ref} has no place for {', '.join(missing)}", hint))
-    work.draft.put(replace(known, running=True, failed=False))
+    work.draft.put(replace(known, running=True, failed=False, held=False))
 
 
 def stop(work: Work, tenant: str, node: str) -> None:
-    """Let a node run no more; its place and memberships stay."""
+    """Let a node run no more, until it is started by a request; its place and memberships stay."""
     known = require_node(work, tenant, node)
-    interfaces = tuple(replace(interface, target=None, left=None) for interface in known.interfaces)
-    work.draft.put(replace(known, running=False, failed=False, interfaces=interfaces))
+    interfaces = tuple(replace(one, target=None, left=None, discovered=False) for one in known.interfaces)
+    work.draft.put(replace(known, running=False, failed=False, held=True, interfaces=interfaces))
 
 
 def apply(work: Work, intent: Intent) -> None:

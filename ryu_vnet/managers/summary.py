@@ -184,7 +184,9 @@ def _sentence(one: Json | None, counts: Mapping[tuple[str, str], int], is_fabric
             return f"made {kind} {name}"
         if one["new"] is None:
             return f"deleted {kind} {name}"
-        steps = (f"{path} {_word(one['old'][path])} -> {_word(one['new'][path])}" for path in one["new"])
+        # Whoever is asked to stop is held: one of both says it.
+        paths = [path for path in one["new"] if path != "held" or "running" not in one["new"]]
+        steps = (f"{path} {_word(one['old'][path])} -> {_word(one['new'][path])}" for path in paths)
         return f"changed {kind} {name}: {', '.join(steps)}"
     parts = ["declared the fabric"] if is_fabric else []
     for what in ("made", "changed", "deleted"):

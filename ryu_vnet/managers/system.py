@@ -102,7 +102,7 @@ class System:
         """
         self._store = store
         self._clock = clock
-        self._soon = soon
+        self.soon = soon
         self.model = Model()
         self.fabric = Fabric()
         self.ports: dict[str, dict[str, PortState]] = {}
@@ -136,6 +136,8 @@ class System:
         """Called with the time that each commit to the store took."""
         self.listeners: list[Callable[[], None]] = []
         """Called after every change, and whenever a switch has acknowledged or refused something, came or went."""
+        self.on_value: Callable[[Value | None, Value | None], None] = lambda old, new: None
+        """Called with each value that is another now than before; None where there is none."""
         self.events = EventLog(events_kept, calendar)
         self.history = History(self.events, clock)
         self.delivery.on_realised = self._on_realised
@@ -172,6 +174,10 @@ class System:
     def extent(self, network: Network) -> Extent:
         """The switches and segments where a network has running members."""
         return self._programme.compilation.presences[network.ref].extent
+
+    def places_on(self, switch: str) -> Iterable[Place]:
+        """The ports of a switch that somebody is on who runs, or will be when he has moved."""
+        return self._programme.compilation.places_on(switch)
 
     def presence(self, ref: str) -> Presence | None:
         """Where the present members of a network, by reference, are; None where there is no such network."""
@@ -430,6 +436,7 @@ class System:
         """Note the ports that running nodes need and that nobody has seen, and who moves."""
         for old, new in changes:
             self._moves.changed(old, new, revision)
+            self.on_value(old, new)
             for place in _places(old) - _places(new):
                 self._awaited.discard(place)
             for place in _places(new):
@@ -464,7 +471,7 @@ class System:
                 if self.request(lambda work: moves.arrive(work, *who)).changed:
                     self.note("node", f"{who.tenant}/{who.node}", f"{who.interface} has arrived where it moved to")
 
-        self._soon(arrive)
+        self.soon(arrive)
 
     def _on_progress(self, name: str) -> None:
         manager = self.switches.get(name)
@@ -488,7 +495,7 @@ class System:
     def _take_in_soon(self) -> None:
         if not self._taking_in:
             self._taking_in = True
-            self._soon(self._take_in)
+            self.soon(self._take_in)
 
     def _take_in(self) -> None:
         """Take in what switches have said of their ports, and let the links be used of those that are in step for the

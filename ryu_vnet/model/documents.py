@@ -24,6 +24,8 @@ _USUAL: Json = {
     "labels": (),
     "size": 1,
     "apart": (),
+    "discovery": "start",
+    "held": False,
 }
 """What most nodes have, and is not written down for them."""
 
@@ -44,7 +46,9 @@ def to_document(value: Value) -> Json:
 
 def _interface_document(interface: Interface) -> Json:
     place = interface.place
-    return {
+    known: Json = {"iface_id": interface.iface_id} if interface.iface_id is not None else {}
+    known |= {"discovered": True} if interface.discovered else {}
+    return known | {
         "name": interface.name,
         "number": interface.number,
         "mac": format_mac(interface.known_mac) if interface.known_mac is not None else None,
@@ -124,4 +128,6 @@ def _interface(document: Json) -> Interface:
         tuple(document.get("by_policy", ())),
         _place(document.get("target")),
         _place(document.get("left")),
+        document.get("iface_id"),
+        document.get("discovered", False),
     )

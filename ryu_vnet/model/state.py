@@ -13,7 +13,7 @@ from heapq import nsmallest
 from typing import TypeAlias, TypeVar
 
 from .hosted import Hosted
-from .names import format_mac, is_chosen_mac
+from .names import format_mac
 from .policy.rules import Policy, in_order
 from .values import (
     LABELS,
@@ -32,7 +32,7 @@ from .values import (
 )
 
 Claim: TypeAlias = tuple[str, ...]
-"""Something that only one interface may have: ("port", switch, port) or ("mac", network, address)."""
+"""Something that only one interface may have: ("port", switch, port), ("mac", network, address), ("iface-id", text)."""
 Shared: TypeAlias = tuple[str, ...]
 """The references, sorted, of several networks that some interface is in at once."""
 
@@ -56,6 +56,8 @@ def claims(node: Node) -> Iterator[tuple[Claim, Interface]]:
         for place in (interface.place, interface.target):
             if place is not None:
                 yield ("port", place.switch, place.port), interface
+        if interface.iface_id is not None:
+            yield ("iface-id", interface.iface_id), interface
         if interface.known_mac is not None:
             for network in node.networks_of(interface):
                 yield ("mac", network, format_mac(interface.known_mac)), interface
@@ -80,7 +82,7 @@ class _Values:
         self.ending: dict[str, set[str]] = {}
         """By network: the keys of the combinations of which it is the last."""
         self.macs: dict[int, set[str]] = {}
-        """Who has each of the MAC addresses that are of the kind that we choose."""
+        """Who has each MAC address."""
         self.hosted = Hosted()
         self.used: dict[str, dict[int, set[str]]] = {}
         """By space: the keys that an identifier is granted or rests under."""
@@ -149,7 +151,7 @@ class _Values:
                 _change(self.members, network, key, add=add)
             if len(networks) > 1:
                 self._index_shared(tuple(networks), key, add=add)
-            if interface.known_mac is not None and is_chosen_mac(interface.known_mac):
+            if interface.known_mac is not None:
                 _change(self.macs, interface.known_mac, key, add=add)
 
     def _index_shared(self, networks: Shared, key: str, *, add: bool) -> None:
@@ -263,8 +265,12 @@ class Model:
         return identifier in self._all.used.get(space, ())
 
     def has_mac(self, mac: int) -> bool:
-        """Whether an interface has this MAC, which must be one of those that we choose."""
+        """Whether an interface has this MAC."""
         return mac in self._all.macs
+
+    def having_mac(self, mac: int) -> set[str]:
+        """The keys of the nodes that have an interface with this MAC."""
+        return self._all.macs.get(mac, set())
 
     def first_free(self, space: str, first: int) -> int:
         """The first identifier of a space, from `first` on, that is not used. Remembers how far it has looked."""
@@ -454,6 +460,9 @@ class Draft(Model):
 
     def has_mac(self, mac: int) -> bool:
         return super().has_mac(mac) or self._base.has_mac(mac)
+
+    def having_mac(self, mac: int) -> set[str]:
+        return super().having_mac(mac) | self._unchanged(self._base.having_mac(mac))
 
     def first_free(self, space: str, first: int) -> int:
         # What a draft gives back rests: nothing that is used without the draft is free with it.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from .names import Prefix
 from .policy.rules import Policy
@@ -109,6 +109,9 @@ class Interface:
     While its node moves, `target` is where it will be: what comes from there is taken as its own already. Once it is
     there, `left` is where it was, for some seconds: what still comes there is sent after it.
 
+    `iface_id` is what the database of its host calls it (`external_ids:iface-id`); None where that has no name of its
+    own for it. `discovered`: where it is, or moves to, is known from there, and nobody asked for it.
+
     Raises ValueError where it has a place and no MAC: it could run, and its frames be told from nobody's.
     """
 
@@ -122,6 +125,8 @@ class Interface:
     by_policy: tuple[str, ...] = ()
     target: Place | None = None
     left: Place | None = None
+    iface_id: str | None = None
+    discovered: bool = False
 
     def __post_init__(self) -> None:
         if self.place is not None and self.known_mac is None:
@@ -140,6 +145,9 @@ class Interface:
         return tuple(name for name in self.networks if name not in self.by_policy) if self.by_policy else self.networks
 
 
+Discovery: TypeAlias = Literal["off", "start", "move"]
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """What communicates: a virtual machine, or a physical system. Interfaces are sorted by name.
@@ -148,6 +156,10 @@ class Node:
     does not run, and was not asked to stop. `unit`, `function` and `labels` (sorted pairs of key and value) are for
     policies. `size` says how much of its host it takes, in the units of the hosts' capacity; no two nodes of a tenant
     that are in the same group of `apart` (sorted) are put on one host.
+
+    `discovery` is what may follow from where databases say that it is: nothing (`off`), that it runs there unless it
+    runs elsewhere (`start`), or that it moves there too (`move`). `held`: it was asked to stop, and runs again when it
+    is asked to.
     """
 
     tenant: str
@@ -161,6 +173,8 @@ class Node:
     labels: tuple[tuple[str, str], ...] = ()
     size: int = 1
     apart: tuple[str, ...] = ()
+    discovery: Discovery = "start"
+    held: bool = False
 
     @property
     def present(self) -> bool:

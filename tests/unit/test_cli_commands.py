@@ -248,12 +248,23 @@ def test_a_node_from_birth_to_death(vnet: Run) -> None:
         "tenant": "grey",
         "name": "vm9",
         "running": True,
-        "interfaces": {"eth0": {"mac": "02:00:00:00:09:01", "ips": ["10.0.0.9"], "at": "host1:vm9", "networks": ["W"]}},
+        "interfaces": {
+            "eth0": {
+                "mac": "02:00:00:00:09:01",
+                "ips": ["10.0.0.9"],
+                "at": "host1:vm9",
+                "iface_id": None,
+                "networks": ["W"],
+            }
+        },
         "chosen_macs": [],
         "policy_networks": {},
         "moving": {},
         "prepared": False,
         "failed": False,
+        "held": False,
+        "discovery": "start",
+        "discovered": [],
         "unit": None,
         "function": None,
         "labels": {},
@@ -387,7 +398,7 @@ FILES = {
         "          eth0: {ips: 10.0.0.1}\n          eth1:\n            mac: 5\n",
         [
             "5: tenants.red.nodes.vm1.1.runing: unknown field 'runing' "
-            "(one of apart, function, interfaces, labels, prepared, running, size, unit)",
+            "(one of apart, discovery, function, interfaces, labels, prepared, running, size, unit)",
             '7: tenants.red.nodes.vm1.1.interfaces.eth0.ips: "10.0.0.1" is not possible',
             '9: tenants.red.nodes.vm1.1.interfaces.eth1.mac: 5 is not text to YAML (write it in quotes: "5")',
         ],

@@ -158,6 +158,7 @@ def test_preparing_is_told_from_running_at_every_turn(system: System) -> None:
     steps: list[tuple[Edit, str, bool]] = [
         (prepare(system, "vm"), "prepared", True),
         (prepare(system, "vm"), "prepared", False),
+        (stop("vm"), "prepared", True),  # Nothing but a request starts it now.
         (stop("vm"), "prepared", False),
         (fail("vm"), "prepared", False),
         (start(system, "vm"), "running prepared", True),

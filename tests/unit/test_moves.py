@@ -18,6 +18,7 @@ from ryu_vnet.managers.communication import Effects
 from ryu_vnet.managers.requests import Work
 from ryu_vnet.managers.system import System
 from ryu_vnet.model.values import Interface, Node, Place
+from ryu_vnet.openflow.replies import PacketIn
 from ryu_vnet.schema import FabricSpec, Intent, InterfaceSpec, LinkSpec, NetworkSpec, NodeSpec, SwitchSpec, TenantSpec
 
 ANY_SHAPE = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -160,12 +161,12 @@ def test_a_frame_is_a_sign() -> None:
     plug(system, "h2", "new")
     move(system, "h2:new")
     number = vm1(system).number
-    system.effect("h2", Effects(heard=0x766E << 48 | 3 << 40 | number))
+    system.effect("h2", Effects(heard=PacketIn(0x766E << 48 | 3 << 40 | number, 1, b"")))
     assert vm1(system).place == Place("h2", "new")
     # Others of the same switch, late ones and strange ones are none.
     revision = system.revision
     for cookie in (0x766E << 48 | 3 << 40 | number, 0x766E << 48 | 1 << 40 | number, 7):
-        system.effect("h2", Effects(heard=cookie))
+        system.effect("h2", Effects(heard=PacketIn(cookie, 1, b"")))
     assert system.revision == revision
 
 
