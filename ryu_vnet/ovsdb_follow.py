@@ -57,7 +57,8 @@ class Follower:
     address, and for TLS `ovsdb.use_tls` comes first), and tells what differs since it told last.
 
     `on_change` is called from the thread of `run`, at most every TELL_SECONDS; it must not take long. The first time it
-    gets all that there is, be it nothing. While a database is away, what it said stays known; when it is back, what differs is told.
+    gets all that there is, be it nothing. While a database is away, what it said stays known; when it is back, what
+    differs is told.
     """
 
     def __init__(
