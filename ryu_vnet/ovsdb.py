@@ -11,6 +11,7 @@ import ovs.stream
 
 from .errors import Unreachable
 from .managers.bridge import BridgeReport
+from .ovsdb_connection import check_address
 
 _TABLES = {
     "Bridge": ["name", "datapath_id", "fail_mode", "controller"],
@@ -61,6 +62,7 @@ def use_tls(key: str, certificate: str, authority: str) -> None:
 
 
 def _select(remote: str, ports: Collection[str]) -> dict[str, list[Json]]:
+    check_address(remote)
     error, stream = ovs.stream.Stream.open_block(ovs.stream.Stream.open(remote), timeout=5000)
     if error or stream is None:
         raise Unreachable(f"the database at {remote} does not answer (errno {error})")

@@ -72,7 +72,7 @@ class Connection:
         self._begun: float | None = None
         """Since when a message is not whole."""
         self._probed: float | None = None
-        _check_address(remote)
+        check_address(remote)
         try:
             opened = ovs.stream.Stream.open(remote)
             error, stream = ovs.stream.Stream.open_block(opened, timeout=round(probe_seconds * 1000))
@@ -166,7 +166,7 @@ class Connection:
             self._unsent = self._unsent[max(0, sent) :]
 
 
-def _check_address(remote: str) -> None:
+def check_address(remote: str) -> None:
     """The library takes a host's name that it cannot resolve, which without libunbound is every name, for this host."""
     method, _, rest = remote.partition(":")
     if method not in ("unix", "tcp", "ssl"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
 
 from ..errors import Conflict, Invalid, NotFound, Problem
 from ..fabric.declared import Fabric, Link, LinkKind, Switch, problems
@@ -80,7 +81,7 @@ def _switches(work: Work, spec: FabricSpec, found: list[Problem]) -> Iterator[tu
         except Invalid as error:
             found.extend(error.problems)
             continue
-        if part.ovsdb is not None and not re.fullmatch(r"unix:/.+|(tcp|ssl):.+:\d{1,5}", part.ovsdb):
+        if part.ovsdb is not None and not _is_remote(part.ovsdb):
             hint = "unix:/run/openvswitch/db.sock, tcp:127.0.0.1:6640 or ssl:10.0.0.1:6640"
             found.append(Problem(f"{where}.ovsdb", f"{part.ovsdb!r} is not where a database listens", hint))
         known = work.fabric.switches.get(name)
@@ -92,6 +93,17 @@ def _switches(work: Work, spec: FabricSpec, found: list[Problem]) -> Iterator[tu
             number = counters.switch
             work.draft.put(replace(counters, switch=number + 1))
         yield name, Switch(name, number, part.dpid, part.segment, part.ovsdb)
+
+
+def _is_remote(text: str) -> bool:
+    """Whether a text says where a database listens. Names of hosts are not resolved: they would be this host."""
+    if text.startswith("unix:"):
+        return text.startswith("unix:/")
+    known = re.fullmatch(r"(?:tcp|ssl):\[?([^\]]+)\]?:(\d{1,5})", text)
+    try:
+        return known is not None and bool(ip_address(known[1])) and 0 < int(known[2]) < 1 << 16
+    except ValueError:
+        return False
 
 
 def _links(spec: FabricSpec, found: list[Problem]) -> Iterator[Link]:

@@ -320,3 +320,25 @@ def test_a_port_that_a_switch_does_not_have_when_it_comes_is_missing() -> None:
     assert system.missing_ports() == []
     system.effect("host3", Effects(ports={"host3-edgeB": PortState(1, True), "vm3.2": PortState(2, True)}))
     assert [str(place) for place in system.missing_ports(1)] == ["host3:vm3.1"]
+
+
+@pytest.mark.parametrize(
+    "text", ["tcp:host1:6640", "ssl:10.0.0.1", "tcp:10.0.0.1:0", "tcp:10.0.0.1:65536", "unix:db.sock", "10.0.0.1:6640"]
+)
+def test_a_database_is_where_it_can_listen(text: str) -> None:
+    """A host's name too is refused: nothing here resolves it, and Open vSwitch's library would take it for this one."""
+    system = with_figure()
+    before = contents(system)
+    wrong = figure() | {"tenants": {}}
+    wrong["fabric"]["switches"]["host1"]["ovsdb"] = text
+    with pytest.raises(Invalid, match=rf"switches.host1.ovsdb: '{text}' is not where a database listens"):
+        system.request(lambda work: requests.apply(work, Intent.model_validate(wrong)))
+    assert contents(system) == before
+
+
+@pytest.mark.parametrize("text", ["tcp:10.0.0.1:6640", "ssl:[fd00::1]:6640", "unix:/run/openvswitch/db.sock"])
+def test_where_a_database_may_listen(text: str) -> None:
+    system, right = with_figure(), figure()
+    right["fabric"]["switches"]["host1"]["ovsdb"] = text
+    system.request(lambda work: requests.apply(work, Intent.model_validate(right)))
+    assert system.fabric.switches["host1"].ovsdb == text
