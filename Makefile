@@ -4,7 +4,7 @@ VENV = .venv/bin
 PEERS = $(CURDIR)/.peers/usr/bin
 export PYTHON
 
-.PHONY: help demo shared protocols move lab fleet test bench test-unit check setup peers clean
+.PHONY: help demo shared protocols move discover lab fleet test bench test-unit check setup peers clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ protocols: setup ## HTTP on one network and VoIP on another, between the same no
 
 move: setup ## a machine moves under 1,000 datagrams a second (root); ARGS names another topology
 	@$(VENV)/python mininet/move.py $(ARGS)
+
+discover: setup ## machines come, move and go by the databases of their hosts alone (root)
+	@$(VENV)/python mininet/discover.py $(ARGS)
 
 lab: setup ## the same fabric, which stays up, with a prompt (root)
 	@$(VENV)/python mininet/lab.py $(ARGS)

@@ -59,6 +59,25 @@ def test_a_machine_moves_under_traffic(topology: str) -> None:
     assert shown.count("0 of them while it was not away, 0 came twice, 0 came to others") >= 2, shown
 
 
+def test_machines_come_move_and_go_by_the_databases_of_their_hosts_alone() -> None:
+    shown = script("discover")
+    for line in (
+        "declared, and seen nowhere:",
+        "from there on 0 are lost",
+        "is said to be at host1:vm1.1 as well",
+        "its port is gone: it does not run;",
+        "observed equals expected",
+    ):
+        assert line in shown, shown
+    assert shown.count(", 0 of them while it was not away") == 2, shown
+
+
+def test_a_machine_of_another_name_does_not_come() -> None:
+    shown = script("discover", "--tamper", code=1)
+    assert "WRONG: not in 10 s: green/outside runs at edgeC:outside" in shown
+    assert "observed differs from expected" in shown
+
+
 def test_services_are_shared_and_a_broadcast_is_heard_once() -> None:
     shown = script("shared")
     for line in (

@@ -446,3 +446,10 @@ def test_what_is_remembered_is_what_was_said_last() -> None:
 def _spec(*, running: bool | None = None, prepared: bool = False, **interface: object) -> requests.NodeSpec:
     parts: dict[str, object] = {"interfaces": {"eth0": {"network": "X", **interface}}, "prepared": prepared}
     return requests.NodeSpec.model_validate(parts if running is None else {**parts, "running": running})
+
+
+def test_an_address_on_two_ports_is_started_on_neither(told: Told) -> None:
+    two = [Sighting(1, port, 5, None, parse_mac("02:00:00:00:00:02"), None) for port in ("tap0", "tap1")]
+    told.said(1, Change({one.place: one for one in two}, {}, {}))
+    assert told.state("vm2") == NOWHERE
+    assert "eth0 is said to be at h1:tap0 and at h1:tap1 at once" in told.complaints[-1]
