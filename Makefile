@@ -4,7 +4,7 @@ VENV = .venv/bin
 PEERS = $(CURDIR)/.peers/usr/bin
 export PYTHON
 
-.PHONY: help demo shared protocols move discover lab fleet test bench test-unit check setup peers clean
+.PHONY: help demo shared protocols policy move discover lab fleet test bench test-unit check setup peers clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,6 +17,9 @@ shared: setup ## nodes in several networks at once: who reaches whom, and hears 
 
 protocols: setup ## HTTP on one network and VoIP on another, between the same nodes (root)
 	@$(VENV)/python mininet/protocols.py $(ARGS)
+
+policy: setup ## policies change under traffic: who loses nothing, and who hears no more (root)
+	@$(VENV)/python mininet/policy.py $(ARGS)
 
 move: setup ## a machine moves under 1,000 datagrams a second (root); ARGS names another topology
 	@$(VENV)/python mininet/move.py $(ARGS)

@@ -1,8 +1,8 @@
 """Measures ryu-vnet beside its targets and its peers, all in one run on this machine.
 
-    python bench/run.py                      everything, about 15 minutes
+    python bench/run.py                      everything, about 17 minutes
     python bench/run.py --quick              the same with smaller sizes, a few minutes, for a first look
-    python bench/run.py --only drift         one part: rows, one-switch, ovn, scale, drift, throughput
+    python bench/run.py --only drift         one part: rows, one-switch, drift, intents, ovn, scale, throughput
 
 Prints a table, and writes it with all figures to FOLDER/results.json and results.md, with pictures beside. Needs root,
 Open vSwitch, iperf3 and, for the comparison with it, OVN (ovn-central and ovn-host); `make bench` installs them.
@@ -20,12 +20,12 @@ from types import FrameType
 
 import click
 from rich.console import Console
-from vnet_bench import against_ovn, drift, one_switch, pictures, rows, scale, throughput
+from vnet_bench import against_ovn, drift, intents, one_switch, pictures, rows, scale, throughput
 from vnet_bench.machine import machine
 from vnet_bench.ovn_children import has_ovn
 from vnet_bench.results import Results
 
-PARTS = ("rows", "one-switch", "drift", "ovn", "scale", "throughput")
+PARTS = ("rows", "one-switch", "drift", "intents", "ovn", "scale", "throughput")
 
 
 @click.command(help=__doc__)
@@ -43,6 +43,9 @@ def main(quick: bool, parts: tuple[str, ...], folder: Path) -> None:
         "rows": lambda: rows.measure(results),
         "one-switch": lambda: one_switch.measure(results, 5_000 if quick else 20_000, 3 if quick else 7),
         "drift": lambda: drift.measure(results, 20 if quick else 100),
+        "intents": lambda: intents.measure(
+            results, 100 if quick else 300, 1_000 if quick else 10_000, 10 if quick else 50
+        ),
         "ovn": lambda: against_ovn.measure(
             results, [100, 500] if quick else [100, 2000, 5000], 10 if quick else 30, with_ovn=with_ovn
         ),

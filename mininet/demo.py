@@ -9,17 +9,14 @@ Builds the fabric of topologies/figure.yaml in Mininet over a private Open vSwit
 
 from __future__ import annotations
 
-import argparse
 import subprocess
-from collections.abc import Sequence
 
-from rich.console import Console
 from vnet_lab import attempts, breakin, reachability, sandbox, show
 from vnet_lab.capture import Seen
+from vnet_lab.demonstration import Demonstration, is_tampered
 from vnet_lab.frames import describe, layers
 from vnet_lab.running import RunningLab, framework
 from vnet_lab.sandbox import LabError
-from vnet_lab.topology import Topology
 
 PICTURE = """\
   host1 (vm1.1, vm1.2) ─┐                                  ┌─ host3 (vm3.1, vm3.2)
@@ -33,25 +30,13 @@ SWITCH, STRAYED, INTO = "edgeA", "green/Y", "red/X"
 """The negative control: on this switch, what carries the tag of one network is taken for another network's."""
 
 
-class Demo:
-    """The demonstration, part by part; each adds to `wrong` what is not as it should be."""
-
-    def __init__(self, running: RunningLab, console: Console) -> None:
-        self.running = running
-        self.lab = running.lab
-        self.topology: Topology = running.topology
-        self.console = console
-        self.wrong: list[str] = []
-
-    def say(self, text: str = "") -> None:
-        self.console.print(text, markup=False)
+class Demo(Demonstration):
+    """The demonstration, part by part."""
 
     def identifiers(self) -> None:
         """Tags and labels, and what the patent's figure says of them."""
-        client = self.running.client
-        networks = [network for tenant in client.tenants() for network in client.networks(tenant["name"])]
-        self.console.print(show.identifiers_table(networks, {s for s in self.topology.segment_of.values() if s}))
-        by_name = {network["name"]: network for network in networks}
+        super().identifiers()
+        by_name = {network["name"]: network for network in self.networks.values()}
         if by_name["X"]["label"] is not None:
             self.wrong.append("X never leaves segment A and yet has a label")
         if by_name["Z"]["tags"]["A"] == by_name["Z"]["tags"]["B"]:
@@ -105,10 +90,7 @@ class Demo:
         self.say(f"\nnegative control: {tamper(self.running)}")
         observed, expected = reachability.measure(self.lab), reachability.expected(self.topology)
         noticed = [*show.wrong_pairs(observed, expected), *self._overheard()]
-        for line in noticed:
-            self.say(f"  noticed: {line}")
-        if not noticed:
-            self.wrong.append("a row was altered on a switch, and the check did not notice")
+        self.must_notice(noticed)
 
     def _overheard(self) -> list[str]:
         """Who hears a broadcast of each node and should not."""
@@ -149,10 +131,8 @@ def _is_request(frame: bytes) -> bool:
     return echo is not None and echo.request
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tamper", action="store_true", help="alter one row on one switch first; must end with 1")
-    options = parser.parse_args(arguments)
+def main() -> int:
+    tampered = is_tampered(__doc__, "alter one row on one switch first")
     console = show.console()
     console.print("ryu-vnet: three tenants, one fabric\n", style="bold")
     console.print(PICTURE + "\n", markup=False)
@@ -164,14 +144,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
                  f"{' '.join(running.controller.command)} up in {running.built_seconds:.1f} s; "
                  f"intent realised on all switches in {running.realised_seconds:.2f} s\n")  # fmt: skip
         demo.identifiers()
-        if options.tamper:
+        if tampered:
             demo.say(f"\ntampered: {tamper(running)}")
         demo.matrix()
-        if not options.tamper:
+        if not tampered:
             demo.on_the_wire()
             demo.break_ins()
             demo.negative_control()
-    return show.verdict(console, demo.wrong, "" if options.tamper else ", and the control was noticed")
+    return show.verdict(console, demo.wrong, "" if tampered else ", and the control was noticed")
 
 
 sandbox.main(main)

@@ -9,7 +9,6 @@ and pings, from everybody to everybody, over IPv4 and IPv6; all trunks and core 
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections import Counter
 from collections.abc import Iterable
@@ -21,6 +20,7 @@ from vnet_lab import frames as f
 from vnet_lab import reachability, sandbox, show
 from vnet_lab.capture import Seen
 from vnet_lab.conversations import WebServer
+from vnet_lab.demonstration import Demonstration, is_tampered
 from vnet_lab.links import HTTP, KINDS, OTHER, VOIP, Links, kind
 from vnet_lab.reference import fellows
 from vnet_lab.running import RunningLab
@@ -33,30 +33,18 @@ NETWORK_FOR = {HTTP: "office/http", VOIP: "office/voip"}
 CALLER, CALLED = "office/desk1/eth0", "office/desk3/eth0"
 """In different segments, and in both networks."""
 QUIET_SECONDS = 0.2
-NOTICES = 6
-"""Lines that are shown of what a control was noticed by."""
 
 
-class Demo:
-    """The demonstration, part by part; each adds to `wrong` what is not as it should be."""
+class Demo(Demonstration):
+    """The demonstration, part by part."""
 
     def __init__(self, running: RunningLab, console: Console) -> None:
-        self.running = running
-        self.lab = running.lab
-        self.topology = running.topology
-        self.console = console
-        self.wrong: list[str] = []
-        client = running.client
-        self.networks = {n["tenant"] + "/" + n["name"]: n for t in client.tenants() for n in client.networks(t["name"])}
+        super().__init__(running, console)
         self.links = Links(self.topology, self.networks)
 
-    def say(self, text: str = "") -> None:
-        self.console.print(text, markup=False)
-
     def identifiers(self) -> None:
-        """Who is in which networks, what these take, and what they are called on the wire."""
-        segments = {segment for segment in self.topology.segment_of.values() if segment}
-        self.console.print(show.identifiers_table(self.networks.values(), segments))
+        """Also what each network takes."""
+        super().identifiers()
         takes = [f"{name} takes {', '.join(network['traffic']) or 'all'}" for name, network in self.networks.items()]
         self.say("; ".join(takes) + "\n")
 
@@ -141,10 +129,7 @@ class Demo:
             capture.settle(QUIET_SECONDS)
         noticed = [f"{WEB.name}: {outcome}" for outcome in outcomes if not outcome.ok]
         noticed += dict.fromkeys(filter(None, map(self.links.fault, capture.frames)))
-        for line in noticed[:NOTICES]:
-            self.say(f"  noticed: {line}")
-        if not noticed:
-            self.wrong.append("rows were altered on a switch, and the check did not notice")
+        self.must_notice(noticed)
 
     def tamper(self) -> str:
         """Let host1 send requests of HTTP, of those who are in both networks, on that for VoIP."""
@@ -174,9 +159,7 @@ def first(seen: Seen, each: str, one: Interface, other: Interface) -> bool:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tamper", action="store_true", help="alter rows on one switch first; must end with 1")
-    options = parser.parse_args()
+    tampered = is_tampered(__doc__, "alter rows on one switch first")
     console = show.console()
     console.print("ryu-vnet: networks by protocol\n", style="bold")
     with RunningLab("protocols") as running, ExitStack() as stack:
@@ -186,14 +169,14 @@ def main() -> int:
         for server in servers:
             server.wait()
         demo.identifiers()
-        if options.tamper:
+        if tampered:
             demo.say(f"tampered: {demo.tamper()}\n")
         frames = demo.conversations()
         demo.wrong += demo.on_the_wire(frames)
-        if not options.tamper:
+        if not tampered:
             demo.followed(frames)
             demo.control()
-    return show.verdict(console, demo.wrong, "" if options.tamper else ", and the control was noticed", most=20)
+    return show.verdict(console, demo.wrong, "" if tampered else ", and the control was noticed", most=20)
 
 
 sandbox.main(main)

@@ -9,17 +9,16 @@ also with a third; a node in both beside them; one with an interface in each; an
 
 from __future__ import annotations
 
-import argparse
 from collections import Counter
 from collections.abc import Iterator
 
-from rich.console import Console
 from rich.table import Table
 from vnet_lab import frames as f
 from vnet_lab import reachability, sandbox, show
 from vnet_lab.attempts import NO_MAC, new_marker
 from vnet_lab.breakin import QUIET_SECONDS
 from vnet_lab.capture import Capture, Seen
+from vnet_lab.demonstration import Demonstration, is_tampered
 from vnet_lab.reference import fellows, networks_of, receivers
 from vnet_lab.running import RunningLab
 from vnet_lab.tampering import SETS, alter, sets
@@ -29,29 +28,10 @@ SERVER = "acme/files1/eth0"
 """In two networks: it says everything that is for everybody twice, to different people."""
 ARRIVAL_SECONDS = 3.0
 """A broadcast is waited for that long at those who should hear it."""
-NOTICES = 6
-"""Lines that are shown of what a control was noticed by."""
 
 
-class Demo:
-    """The demonstration, part by part; each adds to `wrong` what is not as it should be."""
-
-    def __init__(self, running: RunningLab, console: Console) -> None:
-        self.running = running
-        self.lab = running.lab
-        self.topology = running.topology
-        self.console = console
-        self.wrong: list[str] = []
-        client = running.client
-        self.networks = {n["tenant"] + "/" + n["name"]: n for t in client.tenants() for n in client.networks(t["name"])}
-
-    def say(self, text: str = "") -> None:
-        self.console.print(text, markup=False)
-
-    def identifiers(self) -> None:
-        """Who is in which networks, and what these are called on the wire."""
-        segments = {segment for segment in self.topology.segment_of.values() if segment}
-        self.console.print(show.identifiers_table(self.networks.values(), segments))
+class Demo(Demonstration):
+    """The demonstration, part by part."""
 
     def matrix(self, brief: bool = False) -> list[str]:
         """Who reaches whom, with real ping; the pairs that are wrong. `brief`: without the table."""
@@ -117,15 +97,9 @@ class Demo:
     def controls(self) -> None:
         """Each check must notice an altered row; otherwise it proves nothing."""
         self.say(f"\nnegative control: {self.alter_choice()}")
-        self._must_notice(self.broadcasts(brief=True))
+        self.must_notice(self.broadcasts(brief=True))
         self.say(f"\nnegative control: {self.alter_tag()}")
-        self._must_notice(self.matrix(brief=True))
-
-    def _must_notice(self, noticed: list[str]) -> None:
-        for line in noticed[:NOTICES]:
-            self.say(f"  noticed: {line}")
-        if not noticed:
-            self.wrong.append("a row was altered on a switch, and the check did not notice")
+        self.must_notice(self.matrix(brief=True))
 
     def alter_choice(self) -> str:
         """Let files1 say in plant what it has said in sales, to all instead of only those who are not in sales."""
@@ -180,21 +154,19 @@ def differences(what: str, expected: frozenset[str], found: Counter[str]) -> Ite
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tamper", action="store_true", help="alter two rows first; must end with 1")
-    options = parser.parse_args()
+    tampered = is_tampered(__doc__, "alter two rows first")
     console = show.console()
     console.print("ryu-vnet: services that several networks share\n", style="bold")
     with RunningLab("shared") as running:
         demo = Demo(running, console)
         demo.identifiers()
-        if options.tamper:
+        if tampered:
             demo.say(f"\ntampered: {demo.alter_choice()}; {demo.alter_tag()}")
         demo.wrong += [*demo.matrix(), *demo.broadcasts()]
-        if not options.tamper:
+        if not tampered:
             demo.on_the_wire()
             demo.controls()
-    return show.verdict(console, demo.wrong, "" if options.tamper else ", and both controls were noticed")
+    return show.verdict(console, demo.wrong, "" if tampered else ", and both controls were noticed")
 
 
 sandbox.main(main)

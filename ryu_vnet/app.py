@@ -134,6 +134,7 @@ class VnetApp(framework.Application):
             self._listener = framework.listen(self.settings)
             kept = self.settings.events_kept
             self.system = System(store, self._send, time.monotonic, self._soon, compiled=False, events_kept=kept)
+            self.system.delivery.later = self._later
             self.system.placer = chosen
         except VnetError as error:
             # Neither framework knows an application that cannot start: anything else would end in a traceback.
@@ -299,6 +300,10 @@ class VnetApp(framework.Application):
     def _soon(self, job: Callable[[], None]) -> None:
         """Do a job when those that wait to run now have run: what a thousand switches say at once is one job."""
         hub.spawn(_guarded, job)
+
+    def _later(self, seconds: float, job: Callable[[], None]) -> None:
+        """Do a job after some seconds."""
+        hub.spawn_after(seconds, _guarded, job)
 
     # --- time -------------------------------------------------------------------------------------------------------
 

@@ -27,6 +27,40 @@ PATIENCE_SECONDS = 300.0
 Json = dict[str, Any]
 
 
+class Connection:
+    """Requests one after the other over a connection that stays open; whoever asks beside others has one of his own."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._connection: http.client.HTTPConnection | None = None
+
+    def ask(self, method: str, path: str, body: Json | bytes | None = None, seconds: float = PATIENCE_SECONDS) -> Json:
+        """One request. Raises RuntimeError where it is refused."""
+        if self._connection is None:
+            self._connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=seconds)
+            self._connection.connect()
+            self._connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        data = json.dumps(body).encode() if isinstance(body, dict) else body
+        self._connection.request(method, path, data, {"Content-Type": "application/json"} if data else {})
+        response = self._connection.getresponse()
+        text = response.read()
+        if response.status >= http.client.BAD_REQUEST:
+            raise RuntimeError(f"{method} {path}: {response.status} {text[:500]!r}")
+        answered: Json = json.loads(text)
+        return answered
+
+    def member(self, method: str, tenant: str, network: str, node: str, seconds: float = 30) -> Json:
+        """Attach (PUT) or detach (DELETE) a node, and wait until that is realised."""
+        parts = "/".join(map(quote, (tenant, "networks", network, "members", node)))
+        return self.ask(method, f"/v1/tenants/{parts}?wait={seconds:g}")
+
+    def close(self) -> None:
+        """Let go of it; the next request makes another."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
 class Controller:
     """One controller over one store. Its output goes to `controller.log` in its folder, across restarts.
 
@@ -39,7 +73,7 @@ class Controller:
         self.store = folder / "store.db"
         self.api_port, self.openflow_port = _free_port(), openflow_port or _free_port()
         self._process: subprocess.Popen[bytes] | None = None
-        self._connection: http.client.HTTPConnection | None = None
+        self._connection = Connection(self.api_port)
 
     @property
     def target(self) -> str:
@@ -76,32 +110,18 @@ class Controller:
     def kill(self) -> None:
         """End it as a crash would, by SIGKILL. Does nothing where it does not run."""
         process, self._process = self._process, None
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._connection.close()
         if process is not None:
             process.send_signal(signal.SIGKILL)
             process.wait()
 
     def ask(self, method: str, path: str, body: Json | bytes | None = None, seconds: float = PATIENCE_SECONDS) -> Json:
-        """One request over a connection that stays open. Raises RuntimeError where it is refused."""
-        if self._connection is None:
-            self._connection = http.client.HTTPConnection("127.0.0.1", self.api_port, timeout=seconds)
-            self._connection.connect()
-            self._connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        data = json.dumps(body).encode() if isinstance(body, dict) else body
-        self._connection.request(method, path, data, {"Content-Type": "application/json"} if data else {})
-        response = self._connection.getresponse()
-        text = response.read()
-        if response.status >= http.client.BAD_REQUEST:
-            raise RuntimeError(f"{method} {path}: {response.status} {text[:500]!r}")
-        answered: Json = json.loads(text)
-        return answered
+        """One request: see `Connection`."""
+        return self._connection.ask(method, path, body, seconds)
 
     def member(self, method: str, tenant: str, network: str, node: str, seconds: float = 30) -> Json:
         """Attach (PUT) or detach (DELETE) a node, and wait until that is realised."""
-        parts = "/".join(map(quote, (tenant, "networks", network, "members", node)))
-        return self.ask(method, f"/v1/tenants/{parts}?wait={seconds:g}")
+        return self._connection.member(method, tenant, network, node, seconds)
 
     def metrics(self) -> dict[str, float]:
         """All samples by name and labels, as in `name{label="value"}`, labels sorted."""

@@ -142,6 +142,14 @@ def other_controllers(target: str) -> list[Json]:
     return [{"op": "update", "table": "Controller", "where": [], "row": {"target": target}}, _NEXT]
 
 
+def one_port(bridge: str, name: str) -> list[Json]:
+    """Operations that give a bridge one port more, as a hypervisor does for a machine that comes."""
+    operations: list[Json] = []
+    made = _make_port(operations, name, dict(ACCESS_PORT))
+    where, mutation = [["name", "==", bridge]], ["ports", "insert", ["set", [made]]]
+    return [*operations, {"op": "mutate", "table": "Bridge", "where": where, "mutations": [mutation]}, _NEXT]
+
+
 def _make_port(operations: list[Json], name: str, interface: Json) -> list[str]:
     made = _insert(operations, "Interface", {"name": name, **interface})
     return _insert(operations, "Port", {"name": name, "interfaces": made})

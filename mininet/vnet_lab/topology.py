@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 
 import yaml
 
+from .rules import given
 from .traffic import Content, Term, term
 
 Address: TypeAlias = IPv4Address | IPv6Address
@@ -66,7 +67,8 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """An interface of a node, and where it is plugged in. `mac` is in lower case; `networks` are of its own tenant."""
+    """An interface of a node, and where it is plugged in. `mac` is in lower case; `networks` are of its own tenant, by
+    its own wish or by policy."""
 
     tenant: str
     node: str
@@ -123,14 +125,18 @@ class Topology:
 
 def load(path: Path | str) -> Topology:
     """Read a topology file. Raises ValueError where its switches and ports cannot all be devices of one machine."""
-    document: dict[str, Any] = yaml.safe_load(Path(path).read_text())
+    return read(yaml.safe_load(Path(path).read_text()), Path(path).stem)
+
+
+def read(document: dict[str, Any], name: str) -> Topology:
+    """The same of what stands in such a file."""
     fabric = document["fabric"]
     topology = Topology(
-        Path(path).stem,
+        name,
         fabric.get("mtu", 1500),
         tuple(Switch(name, body["dpid"], body.get("segment")) for name, body in fabric["switches"].items()),
         tuple(Link(link["kind"], _end(link["a"]), _end(link["b"])) for link in fabric.get("links") or ()),
-        tuple(_interfaces(document.get("tenants") or {})),
+        tuple(_interfaces(document.get("tenants") or {}, document.get("policies") or {})),
     )
     _check_devices(topology)
     return topology
@@ -141,7 +147,7 @@ def _end(text: str) -> End:
     return End(switch, port)
 
 
-def _interfaces(tenants: dict[str, Any]) -> list[Interface]:
+def _interfaces(tenants: dict[str, Any], policies: dict[str, Any]) -> list[Interface]:
     """All interfaces that have a place; one without a place is plugged in nowhere, so there is nothing to build."""
     found: list[Interface] = []
     for tenant, owned in tenants.items():
@@ -151,7 +157,8 @@ def _interfaces(tenants: dict[str, Any]) -> list[Interface]:
                 if not parts.get("at"):
                     continue
                 place = _end(parts["at"])
-                names = parts.get("networks") or filter(None, [parts.get("network")])
+                asked = parts.get("networks") or filter(None, [parts.get("network")])
+                names = dict.fromkeys([*asked, *given(policies, tenant, node, body)])
                 ips = tuple(ip_address(ip) for ip in parts.get("ips", ()) if "/" not in str(ip))
                 found.append(
                     Interface(

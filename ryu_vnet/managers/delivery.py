@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from ..fabric.declared import Fabric
 from ..fabric.observed import PortState
@@ -29,6 +30,9 @@ TURN_SECONDS = 2.0
 PHASE_SECONDS = 1.0
 """How long a phase may last for the others when a switch does not answer."""
 LAST_PHASE = 3
+SETTLE_SECONDS = 0.03
+"""How long what receives is kept once all have turned what they send: a switch that has acknowledged goes on as before
+until it has gone through the flows that it has cached, 28 ms with 8,000 of them."""
 
 
 @dataclass(slots=True)
@@ -42,6 +46,8 @@ class _Rollout:
     since: float
     late: set[str] = field(default_factory=set)
     """Switches that did not answer in time, and are waited for no more."""
+    settles: bool = False
+    """All send as they are to; what nobody needs any more is kept a little longer."""
 
 
 class Delivery:
@@ -60,6 +66,8 @@ class Delivery:
         """Called when a switch has acknowledged or refused something, came or went."""
         self.on_realised: Callable[[int, float], None] = lambda revision, seconds: None
         """Called when the last switch that a revision concerns has acknowledged it, with the time since."""
+        self.later: Callable[[float, Callable[[], None]], None] = lambda seconds, job: job()
+        """Calls a function after some seconds, or at once where nobody has other traffic."""
         self._awaiting: dict[int, tuple[set[str], float]] = {}
         """The switches that have not acknowledged a revision, and since when it is handed out."""
         self._behind: set[str] = set()
@@ -153,6 +161,11 @@ class Delivery:
             }
             if rollout.waiting and not force:
                 return
+            if rollout.phase == LAST_PHASE - 1 and not force:
+                if not rollout.settles:
+                    rollout.settles = True
+                    self.later(SETTLE_SECONDS, partial(self._settled, number))
+                return
             rollout.late |= rollout.waiting.keys()
             if rollout.phase == LAST_PHASE:
                 del self._rollouts[number]
@@ -162,6 +175,12 @@ class Delivery:
             rollout.waiting = {name: manager.serial for name, manager in managers.items() if name not in rollout.late}
             for name, effect in effects.items():
                 self.effect(name, effect)
+
+    def _settled(self, number: int) -> None:
+        """What switches had cached of a rollout's old rows is gone."""
+        rollout = self._rollouts.get(number)
+        if rollout is not None and rollout.phase == LAST_PHASE - 1:
+            self._advance(number, force=True)
 
     # --- events -----------------------------------------------------------------------------------------------------
 

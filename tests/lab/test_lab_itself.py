@@ -14,13 +14,14 @@ from typing import Any
 
 import lab_scenarios as scenarios
 import pytest
+import yaml
 from scapy.layers.inet import ICMP, IP, TCP, UDP, fragment
 from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment, fragment6
 from vnet_lab import frames as f
 from vnet_lab import reference, sandbox, traffic, wires
 from vnet_lab.capture import Point, Seen
 from vnet_lab.lab import Lab
-from vnet_lab.topology import Interface, Network, Topology, load
+from vnet_lab.topology import Interface, Network, Topology, load, read
 
 TOPOLOGIES = scenarios.TOPOLOGIES
 
@@ -268,6 +269,22 @@ def test_fragments_say_their_protocol_or_less() -> None:
     )
     assert [voice.takes(each) for each in found] == [True] * len(found)
     assert [web.takes(each) for each in found] == [False, *[True] * len(later6)]
+
+
+def test_policies_of_a_file_say_who_is_where() -> None:
+    document = yaml.safe_load((TOPOLOGIES / "policy.yaml").read_text())
+
+    def networks() -> dict[str, list[str]]:
+        return {one.node: [network.name for network in one.networks] for one in read(document, "").interfaces}
+
+    others = {"lb1": ["front"], "lb2": ["front"], "db1": ["back"], "db2": ["back"], "admin": ["ops"]}
+    others |= {"spy1": ["front"], "spy2": ["front"]}
+    assert networks() == {**others, "web1": ["front"], "web2": ["front", "ops"]}
+    document["policies"]["repair"]["order"] = 5
+    assert networks() == {**others, "web1": ["front"], "web2": ["ops"]}
+    document["policies"]["web"]["match"]["labels"] = {"env": "prod"}
+    with pytest.raises(ValueError, match="policy 'web': labels is not understood here"):
+        networks()
 
 
 def test_leaf_spine_has_every_kind_of_network() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,39 @@ def test_protocols_fail_where_rows_are_altered() -> None:
     shown = script("protocols", "--tamper", code=1)
     assert "WRONG: HTTP, TCP port 80: office/desk1/eth0 did not get through to office/web/eth0 over IPv6" in shown
     assert "WRONG: host1-edgeA: HTTP under VLAN 1, VLAN 2" in shown
+    assert "observed differs from expected" in shown
+
+
+def test_policies_change_under_traffic_and_who_shares_a_network_all_along_loses_nothing() -> None:
+    shown = script("policy")
+    rows = [[part.strip() for part in line.split("│")[1:-1]] for line in shown.splitlines() if line.startswith("│ ")]
+    rows = [row for row in rows if len(row) == 8]
+    assert Counter(row[2] for row in rows) == {"always": 14, "no more": 5, "only now": 3, "never": 8}
+    for row in rows:
+        (came, sent), (came_between, sent_between), (came_then, sent_then) = (cell.split("/") for cell in row[3:6])
+        assert min(int(sent), int(sent_then)) > 50 and int(sent_between) > 10, row
+        assert came == (sent if row[2] in ("always", "no more") else "0"), row
+        assert came_then == (sent_then if row[2] in ("always", "only now") else "0"), row
+        assert row[2] != "always" or came_between == sent_between, row
+        assert row[2] != "never" or came_between == "0", row
+        assert row[6] == "0", row
+    for line in (
+        "of 9 nodes, the request has changed node/shop/web1, node/shop/web2\n",
+        "of 9 nodes, the request has changed node/shop/web2\n",
+        "of 9 nodes, the request has changed node/shop/web1\n",
+        "shop/web1 eth0 is in back (policy web)",
+        "shop/web2 eth0 is in ops (policy repair)",
+        "shop/web1 eth0 is in front (policy balancers)",
+        "noticed: shop/web1 to shop/web2 before the change: ",
+        "observed equals expected, and the control was noticed",
+    ):
+        assert line in shown, shown
+
+
+def test_a_change_of_policy_that_is_not_the_expected_one_is_noticed() -> None:
+    shown = script("policy", "--tamper", code=1)
+    assert "WRONG: shop/web1/eth0 is in ['ops'], should be in ['back']" in shown
+    assert re.search("WRONG: shop/db1 to shop/web2 after the change: ([0-9]+) of \\1 were lost", shown), shown
     assert "observed differs from expected" in shown
 
 

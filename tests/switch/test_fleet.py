@@ -14,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from dummy_fabric import wait_until
 from memory_store import MemoryStore
 from openflow_peer import OpenFlowPeer
 from vnet_bench.bridges import Bridge, bridges_of, hosts_of, probes
@@ -21,7 +22,7 @@ from vnet_bench.channels import Channels
 from vnet_bench.fabrics import leaf_spine, located, sized, two_hosts
 from vnet_bench.fleet import Fleet
 from vnet_bench.floor import floor, together
-from vnet_bench.ovsdb import transact
+from vnet_bench.ovsdb import carried_out, one_port, transact
 from vnet_bench.tenants import TAGS, tenants
 
 from ryu_vnet.fabric.declared import Fabric, problems
@@ -77,6 +78,16 @@ def test_bridges_have_the_ports_declared_and_all_are_up(fleet: Fleet) -> None:
         assert peer.dpid == bridge.dpid
         assert {port.name: port.number for port in ports} == {name: n for n, name in enumerate(bridge.ports, 1)}
         assert all(port.link_up and port.admin_up for port in ports)
+
+
+def test_a_bridge_gets_one_port_more(fleet: Fleet) -> None:
+    name = fleet.bridges[0].name
+    database = fleet.daemon(name).folder / "db.sock"
+    transact(database, one_port(name, "late"))
+    wait_until(lambda: carried_out(database), "the port is there")
+    ports = fleet.daemon(name).ofctl("show", name)
+    assert re.search(r"^ \d+\(late\): ", ports, re.MULTILINE), ports
+    assert all(f"({port}): " in ports for port in fleet.bridges[0].ports)
 
 
 def test_neighbours_are_in_different_daemons(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from openflow_peer import OpenFlowPeer
 from vnet_bench.dummy_ovs import DummyOvs
 
 from ryu_vnet.managers import requests
-from ryu_vnet.managers.delivery import PHASE_SECONDS
+from ryu_vnet.managers.delivery import PHASE_SECONDS, SETTLE_SECONDS
 from ryu_vnet.managers.requests import Work
 from ryu_vnet.openflow.wire import Version
 from ryu_vnet.schema import Intent
@@ -105,6 +105,28 @@ def test_a_move_comes_in_phases(dialled: DialledSystem, fabric: DummyFabric) -> 
     dialled.pump_until_quiet()
     check_phases(dialled.log)
     assert {"host1", "host2", "edgeA"} <= sends(dialled).keys()
+    check_tables(dialled, fabric)
+
+
+def test_what_receives_is_kept_while_senders_may_have_something_cached(
+    dialled: DialledSystem, fabric: DummyFabric
+) -> None:
+    """A switch that has acknowledged another row goes on by the old one for some milliseconds."""
+    due: list[tuple[float, Callable[[], None]]] = []
+    dialled.system.delivery.later = lambda seconds, job: due.append((seconds, job))
+    answer = dialled.request(lambda work: requests.start(work, "red", "vm1.1", NEW_PLACE))
+    dialled.pump(lambda: due)
+    dialled.pump_until_quiet()
+    assert {what for event in dialled.log for what in event.does} == {"add", "change"}
+    assert dialled.system.pending(answer.revision)
+    ((seconds, job),) = due
+    assert seconds == SETTLE_SECONDS
+    job()
+    dialled.pump(lambda: not dialled.system.pending(answer.revision))
+    job()
+    dialled.pump_until_quiet()
+    assert len(due) == 1
+    check_phases(dialled.log)
     check_tables(dialled, fabric)
 
 
