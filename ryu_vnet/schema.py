@@ -27,6 +27,15 @@ def _datapath_id(value: object) -> object:
     return value
 
 
+class LearnSpec(_Shape):
+    """A port on which a machine is taken for what its first frame says it is."""
+
+    tenant: str = Field(description="Whose machines they are", examples=["red"])
+    most: int = Field(
+        8, ge=1, le=64, description="How many different addresses are listened to there until the port goes away"
+    )
+
+
 class SwitchSpec(_Shape):
     """An Open vSwitch bridge. Without a segment it is a core switch."""
 
@@ -43,6 +52,11 @@ class SwitchSpec(_Shape):
         description="How many units of size the nodes may take that placement puts on it; absent: no limit, but none "
         "at all on a switch that others' frames pass, as a rack switch or an edge; 0: none",
         examples=[64],
+    )
+    learn: dict[str, LearnSpec] = Field(
+        default_factory=dict,
+        description="Access ports on which machines are learned from their first frame",
+        examples=[{"eth3": {"tenant": "red"}}],
     )
 
 

@@ -27,7 +27,7 @@ from ..managers.system import System
 from ..managers.tables import groups_said, piece, require_switch, rows_said, why
 from ..managers.trace import trace
 from ..model.values import Network, Node, Tenant, Value
-from ..schema import FabricSpec, Intent, LinkSpec, SwitchSpec
+from ..schema import FabricSpec, Intent, LearnSpec, LinkSpec, SwitchSpec
 from .answers import (
     Change,
     FabricAnswer,
@@ -85,7 +85,11 @@ def _declared_spec(fabric: Fabric) -> FabricSpec:
         mtu=fabric.mtu,
         switches={
             name: SwitchSpec(
-                dpid=switch.dpid, segment=switch.segment, ovsdb=switch.ovsdb, capacity=fabric.capacities.get(name)
+                dpid=switch.dpid,
+                segment=switch.segment,
+                ovsdb=switch.ovsdb,
+                capacity=fabric.capacities.get(name),
+                learn={learn.port: LearnSpec(tenant=learn.tenant, most=learn.most) for learn in switch.learn},
             )
             for name, switch in sorted(fabric.switches.items())
         },

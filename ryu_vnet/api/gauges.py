@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 from ..compiler.pipeline import STAGES
 from ..managers.communication import CommunicationManager, State
 from ..managers.difference import Contents
+from ..managers.learning import Reason
 from ..managers.system import System
 from ..managers.tables import to_send
 from ..model.values import LABELS
@@ -40,6 +41,7 @@ class Gauges(Collector):
         """All of them, each when it is asked for."""
         switches = dict(sorted(self._system.switches.items()))
         yield from self._of_requests()
+        yield from self._of_learning()
         yield from self._of_all(switches)
         yield from self._of_each(switches)
 
@@ -56,6 +58,19 @@ class Gauges(Collector):
         tags = len(system.model.keys("resting/")) - labels
         about = "Tags and labels that were given back and may not be granted to another network yet."
         yield _by("vnet_identifiers_resting", about, "kind", {"label": labels, "tag": tags})
+
+    def _of_learning(self) -> Iterator[Metric]:
+        """What was heard on ports where machines are learned."""
+        listening = self._system.listening
+        about = "Frames that switches have told of, from ports where machines are learned."
+        yield CounterMetricFamily("vnet_learn_told", about, listening.told)
+        about = "Machines that run because of such a frame."
+        yield CounterMetricFamily("vnet_learn_learned", about, listening.learned)
+        about = "Such frames that nobody runs because of, by reason."
+        refused = CounterMetricFamily("vnet_learn_refused", about, labels=["reason"])
+        for reason in Reason:
+            refused.add_metric([reason.value], listening.refused[reason])
+        yield refused
 
     def _of_all(self, switches: dict[str, CommunicationManager]) -> Iterator[Metric]:
         """All switches together."""

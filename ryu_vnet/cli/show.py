@@ -152,6 +152,13 @@ def fabric(console: Console, found: Json, switches: list[Json]) -> None:
         for part in found["links"]
     ]
     table(console, ["kind", "a", "b", "state", "why"], rows, "links")
+    rows = [
+        [f"{name}:{port}", learn["tenant"], learn["most"]]
+        for name, switch in sorted(declared.items())
+        for port, learn in sorted(switch.get("learn", {}).items())
+    ]
+    if rows:
+        table(console, ["machines learned on", "tenant", "#addresses at most"], rows)
     console.print(f"MTU of the nodes: {found['declared']['mtu']}", markup=False)
 
 

@@ -85,7 +85,8 @@ def port_units(old: Topology, new: Topology, name: str, ports: set[str]) -> Iter
     """What is stale because a switch has other numbers for these ports, or is admitted or not."""
     fabric = new.fabric
     wires = fabric.wires_of[name]
-    concerned = {name} if any(place.port in ports for place in wires) else set()
+    learns = {learn.port for learn in fabric.switches[name].learn}
+    concerned = {name} if any(place.port in ports for place in wires) or learns & ports else set()
     if (name in old.admitted) != (name in new.admitted):
         # Whether frames may pass a link is for both its ends to know.
         concerned |= {name, *(far.switch for _, far in wires.values())}

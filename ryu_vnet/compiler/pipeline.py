@@ -122,10 +122,10 @@ class Stage:
 PORT = Stage(
     "PORT",
     0,
-    "which kind of port the frame came in by; a port that nobody declared drops",
+    "which kind of port the frame came in by; a port that nobody declared drops; one to learn on tells who is there",
     (f.IN_PORT,),
     ("SOURCE", "TAG", "LABEL"),
-    {"port": 100},
+    {"port": 100, "learn": 50},
 )
 SOURCE = Stage(
     "SOURCE",
@@ -292,6 +292,16 @@ def port_group(port: int) -> int:
     """
     return FIRST_PORT_GROUP | port
 
+
+TELLING_METER = 1
+"""The meter through which goes every row that tells the controller of frames and drops them, so that a switch tells no
+more than this, whatever machines send. The lowest number, which every data path that has meters has."""
+TELLING_RATE = 100
+"""Frames a second."""
+TELLING_BURST = 20
+"""Frames at once."""
+TOLD_BYTES = 64
+"""Of a frame, so many are told: its addresses and the start of what it carries."""
 
 FIRST_LABEL = 16
 """Labels 0 to 15 are reserved (RFC 3032, 2.1; RFC 7274)."""

@@ -66,6 +66,16 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
+class Meter:
+    """Count the packet on a meter of the switch (OpenFlow 1.3.5, 5.7); beyond its rate the packet is dropped.
+
+    Stands first in a row, and nowhere else: on the wire it is an instruction of its own, which comes before actions.
+    """
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class ToGroup:
     """Hand the packet to a group."""
 
@@ -143,7 +153,19 @@ class Clone:
 
 
 Action: TypeAlias = (
-    Output | ToGroup | SetField | Move | PushVlan | PopVlan | Encap | Decap | SetMplsTtl | DecMplsTtl | Resubmit | Clone
+    Output
+    | Meter
+    | ToGroup
+    | SetField
+    | Move
+    | PushVlan
+    | PopVlan
+    | Encap
+    | Decap
+    | SetMplsTtl
+    | DecMplsTtl
+    | Resubmit
+    | Clone
 )
 
 

@@ -67,6 +67,7 @@ def source_rows(interface: Interface, port: int, tagged: bool, is_told: bool) ->
     def row(priority: str, conditions: list[FieldMatch], goto: Stage = NETWORK) -> Row:
         actions: list[Action] = [SetField(INTERFACE_REG.field, interface.number)]
         if is_told:
+            # Without a meter, which would drop the frame itself and not just what is told of it.
             actions.insert(0, Output(CONTROLLER_PORT))
         return SOURCE.row(priority, known + conditions, actions, goto, _origin(interface))
 

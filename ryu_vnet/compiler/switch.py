@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from ..fabric.declared import Fabric, LinkKind, Switch
 from ..fabric.observed import Topology
+from ..model.values import Place
 from . import fields as f
 from .pipeline import (
     ADJACENCY_KIND_MASK,
@@ -23,6 +24,8 @@ from .pipeline import (
     SERVICE,
     TAG,
     TAG_REG,
+    TELLING_METER,
+    TOLD_BYTES,
     From,
     Stage,
     Toward,
@@ -33,6 +36,7 @@ from .pipeline import (
     transport_label,
 )
 from .rows import (
+    CONTROLLER_PORT,
     Action,
     Clone,
     Decap,
@@ -40,6 +44,7 @@ from .rows import (
     Encap,
     FieldMatch,
     Group,
+    Meter,
     Move,
     Origin,
     Output,
@@ -142,6 +147,18 @@ def _port_rows(switch: Switch, topology: Topology, origin: Origin) -> Iterator[R
             came_from, stage = leads[kind]
             actions = [SetField(FROM_REG.field, came_from)]
             yield PORT.row("port", [FieldMatch(f.IN_PORT, port)], actions, stage, origin)
+    for learn in switch.learn:
+        port = topology.port_number(Place(switch.name, learn.port))
+        if port is not None:
+            yield _learn_row(port, origin)
+
+
+def _learn_row(port: int, origin: Origin) -> Row:
+    """Tell who speaks at a port where machines are learned, and drop that frame. Below the row that an interface has
+    for its port: where somebody is, nobody else is heard.
+    """
+    actions: list[Action] = [Meter(TELLING_METER), Output(CONTROLLER_PORT, TOLD_BYTES)]
+    return PORT.row("learn", [FieldMatch(f.IN_PORT, port)], actions, None, origin)
 
 
 def _egress(toward: int, actions: list[Action], origin: Origin) -> Row:

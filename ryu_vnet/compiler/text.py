@@ -34,6 +34,7 @@ from .rows import (
     FieldMatch,
     Group,
     Match,
+    Meter,
     Move,
     Output,
     PacketType,
@@ -123,6 +124,8 @@ def _action(action: Action, style: Style) -> str:
     match action:
         case Output(port, most):
             return f"CONTROLLER:{most}" if port == CONTROLLER_PORT else f"output:{_port(port)}"
+        case Meter(number):
+            return f"meter:{number}"
         case ToGroup(group):
             return f"group:{group}"
         case SetField(field, value):

@@ -20,6 +20,9 @@ from ..model.values import Place
 
 DEFAULT_MTU = 1500
 
+MOST_HEARD = 8
+"""How many addresses are listened to at a port where machines are learned, where nothing else is declared."""
+
 TRUNK_OVERHEAD = 4
 """Bytes that a frame grows by on a trunk: one 802.1Q tag."""
 CORE_OVERHEAD = 22
@@ -34,12 +37,22 @@ class LinkKind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Learn:
+    """An access port on which a machine of a tenant is taken for what its first frame says it is. `most` is how many
+    different addresses are listened to there until the port goes away."""
+
+    port: str
+    tenant: str
+    most: int = MOST_HEARD
+
+
+@dataclass(frozen=True, slots=True)
 class Switch:
     """An Open vSwitch bridge.
 
     `number` is granted when it is declared and never used for another. `segment` is None for a core switch.
     `ovsdb` is where its database listens (`unix:/run/openvswitch/db.sock`, `ssl:10.0.0.1:6640`), or None where the
-    controller's default holds.
+    controller's default holds. `learn` has the ports on which machines are learned, by name.
     """
 
     name: str
@@ -47,6 +60,7 @@ class Switch:
     dpid: int
     segment: str | None = None
     ovsdb: str | None = None
+    learn: tuple[Learn, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +107,11 @@ class Fabric:
         for place, wire in sorted(self.wires.items(), key=lambda item: item[0].port):
             found.setdefault(place.switch, {})[place] = wire
         return found
+
+    @cached_property
+    def learns(self) -> dict[Place, Learn]:
+        """The ports on which machines are learned."""
+        return {Place(name, learn.port): learn for name, switch in self.switches.items() for learn in switch.learn}
 
     @cached_property
     def core_switches(self) -> frozenset[str]:
@@ -202,10 +221,21 @@ def _switch_problems(fabric: Fabric) -> Iterator[Problem]:
         if name in fabric.capacities and switch.segment is None:
             hint = "leave it out: nodes are on switches of segments"
             yield Problem(f"fabric.switches.{name}.capacity", f"core switch {name} takes no nodes", hint)
+        yield from _learn_problems(fabric, switch)
         other = by_dpid.setdefault(switch.dpid, name)
         if other != name:
             hint = "each bridge needs its own (other-config:datapath-id)"
             yield Problem(where, f"{switch.dpid:#x} is also that of switch {other}", hint)
+
+
+def _learn_problems(fabric: Fabric, switch: Switch) -> Iterator[Problem]:
+    for learn in switch.learn:
+        where, place = f"fabric.switches.{switch.name}.learn.{learn.port}", Place(switch.name, learn.port)
+        if switch.segment is None:
+            hint = "leave it out: nodes are on switches of segments"
+            yield Problem(where, f"core switch {switch.name} takes no nodes, so none is learned there", hint)
+        if place in fabric.wires:
+            yield Problem(where, f"port {place} is used by a link of the fabric", "a port that no link uses")
 
 
 def _link_problems(fabric: Fabric, link: Link, where: str) -> Iterator[Problem]:

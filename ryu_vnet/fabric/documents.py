@@ -6,7 +6,7 @@ from typing import Any
 
 from ..errors import StoreError
 from ..model.values import Place
-from .declared import Fabric, Link, LinkKind, Switch
+from .declared import Fabric, Learn, Link, LinkKind, Switch
 from .observed import PortState
 
 Json = dict[str, Any]
@@ -23,7 +23,14 @@ def fabric_document(fabric: Fabric) -> Json:
         "segments": fabric.segments,
         "capacities": fabric.capacities,
         "switches": [
-            {"name": s.name, "number": s.number, "dpid": f"{s.dpid:#x}", "segment": s.segment, "ovsdb": s.ovsdb}
+            {
+                "name": s.name,
+                "number": s.number,
+                "dpid": f"{s.dpid:#x}",
+                "segment": s.segment,
+                "ovsdb": s.ovsdb,
+                "learn": [[learn.port, learn.tenant, learn.most] for learn in s.learn],
+            }
             for _, s in sorted(fabric.switches.items())
         ],
         "links": [
@@ -36,15 +43,18 @@ def fabric_document(fabric: Fabric) -> Json:
 def fabric_from(document: Json) -> Fabric:
     """The fabric that `fabric_document` made this from. Raises StoreError."""
     try:
-        switches = [
-            Switch(part["name"], part["number"], int(part["dpid"], 16), part["segment"], part["ovsdb"])
-            for part in document["switches"]
-        ]
+        switches = [*map(_switch, document["switches"])]
         links = tuple(Link(LinkKind(part["kind"]), Place(*part["a"]), Place(*part["b"])) for part in document["links"])
         capacities = dict(document.get("capacities", {}))
         return Fabric({s.name: s for s in switches}, links, dict(document["segments"]), document["mtu"], capacities)
     except (KeyError, TypeError, ValueError) as error:
         raise StoreError(f"the stored fabric cannot be read: {error!r}") from error
+
+
+def _switch(part: Json) -> Switch:
+    # Fabrics stored before there were ports to learn on have none.
+    learn = tuple(Learn(*one) for one in part.get("learn", ()))
+    return Switch(part["name"], part["number"], int(part["dpid"], 16), part["segment"], part["ovsdb"], learn)
 
 
 def admission(switch: Switch) -> Json:

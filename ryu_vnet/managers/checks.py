@@ -35,6 +35,7 @@ class Checker:
         found = [
             *draft_problems(draft, work.fabric, nodes, work.rules),
             *sharing_problems(draft, work.fabric, work.rules),
+            *(learning_problems(draft, work.fabric) if is_declared_anew else ()),
         ]
         if work.fabric != self._fabric:
             self._fabric = work.fabric
@@ -169,6 +170,15 @@ def _claim_problems(draft: Draft, fabric: Fabric, node: Node, rules: Rulebook) -
             blame = rules.blame(node, interface, fabric, claim[1].rpartition("/")[2])
             message = f"{claim[2]} occurs twice in network {claim[1]}, also at node {others[0]}{blame}"
             yield Problem(f"{base}.mac", message, hint)
+
+
+def learning_problems(draft: Draft, fabric: Fabric) -> Iterator[Problem]:
+    """Where machines are to be learned for a tenant that is not there."""
+    for place, learn in sorted(fabric.learns.items(), key=str):
+        if draft.tenant(learn.tenant) is None:
+            where = f"fabric.switches.{place.switch}.learn.{place.port}.tenant"
+            hint = f"make it in the same file, or first: vnet tenant create {learn.tenant}"
+            yield Problem(where, f"there is no tenant {learn.tenant!r}", hint)
 
 
 def span_problems(draft: Draft, fabric: Fabric, ref: str, rules: Rulebook) -> Iterator[Problem]:

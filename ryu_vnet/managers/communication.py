@@ -19,6 +19,7 @@ from ..fabric.observed import PortState
 from ..openflow import replies
 from ..openflow.monitor import FlowUpdate, monitor_updates
 from ..openflow.wire import MessageType, Multipart, Version
+from . import meters
 from .agenda import Agenda
 from .backlog import Unacknowledged
 from .change import Refusal
@@ -292,8 +293,9 @@ class CommunicationManager:
     def _ask(self, *, counting: bool) -> Effects:
         if self.version is None:
             return Effects()
+        meter = meters.set_again(self.wanted, self.version, self._questions.next_xids(1))
         self._reading, ask = self._questions.dump(self.version, counting=counting)
-        return Effects([ask])
+        return Effects([[*meter, *ask]])
 
     def _not_read(self, reason: str) -> Effects:
         """The switch did not say what it has, or not so that it can be understood."""
@@ -359,6 +361,9 @@ class CommunicationManager:
             change = self._changing.next(self._questions, self._revision, self.serial)
             self.messages_sent += len(change.steps)
             self.changes_sent += 1
+            meter = meters.ahead_of(change.steps, self.version, self._questions.next_xids(1))
+            if meter:
+                effects.send.append(meter)
             effects.send.append(change.encoded(self.version, self.changes_sent & 0x7FFFFFFF))
             return effects
         self.state = State.CHANGING if self._agenda.has_later else State.IN_STEP

@@ -196,8 +196,11 @@ class Discovery:
         return seen
 
     def _is_known(self, place: Place) -> bool:
-        """Whether the database of a place's switch has said all that it has."""
-        return place.switch in self._system.fabric.switches and self._remote(place.switch) in self._sighted.by_database
+        """Whether the database of a place's switch has said all that it has, and is who to say it: on ports where
+        machines are learned their frames are."""
+        fabric = self._system.fabric
+        is_asked = place.switch in fabric.switches and place not in fabric.learns
+        return is_asked and self._remote(place.switch) in self._sighted.by_database
 
     # --- what follows -------------------------------------------------------------------------------------------------
 

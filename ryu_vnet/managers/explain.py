@@ -116,6 +116,7 @@ class Meanings:
 
     def __init__(self, names: Names, switch: str, ports: Mapping[str, PortState], groups: Mapping[int, Group]) -> None:
         self._names = names
+        self._switch = switch
         self._ports = {state.number: name for name, state in ports.items()}
         self._wires = {place.port: (kind, far) for place, (kind, far) in names.fabric.wires_of.get(switch, {}).items()}
         self._groups = groups
@@ -157,8 +158,12 @@ class Meanings:
         number = conditions[f.IN_PORT.name].value
         if _set(row.actions, FROM_REG.field) == From.ACCESS:
             return f"{self.port(number)} belongs to {self._names.interface(row.origin.number)}"
-        wire = self._wires.get(self._ports.get(number, ""))
-        return f"{self.port(number)} is {_wire_text(wire)}"
+        port = self._ports.get(number, "")
+        if row.goto is None:
+            learn = self._names.fabric.learns.get(Place(self._switch, port))
+            whose = f" of tenant {learn.tenant}" if learn is not None else ""
+            return f"{self.port(number)} is where a machine{whose} is learned: whoever speaks there is told of"
+        return f"{self.port(number)} is {_wire_text(self._wires.get(port))}"
 
     def _source_row(self, row: Row, conditions: dict[str, FieldMatch]) -> str:
         family = conditions.get(f.ETH_TYPE.name)

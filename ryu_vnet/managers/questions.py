@@ -42,8 +42,8 @@ class Questions:
 
     def emptied(self, version: Version) -> list[bytes]:
         """Not a question: delete all that there is."""
-        delete_rows = messages.all_flows_delete(version, self.next_xids(1))
-        return [delete_rows, messages.all_groups_delete(version, self.next_xids(1))]
+        kinds = (messages.all_flows_delete, messages.all_groups_delete, messages.all_meters_delete)
+        return [delete(version, self.next_xids(1)) for delete in kinds]
 
     def next_xids(self, count: int) -> int:
         """The first of so many numbers in a row that were not used lately."""

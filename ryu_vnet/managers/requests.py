@@ -11,12 +11,12 @@ from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
 from ..errors import Conflict, Invalid, NotFound, Problem
-from ..fabric.declared import Fabric, Link, LinkKind, Switch, problems
+from ..fabric.declared import Fabric, Learn, Link, LinkKind, Switch, problems
 from ..model.names import check_attribute, check_name, check_port, parse_mac, parse_prefix
 from ..model.state import Draft
 from ..model.traffic import Ports, Term, format_term, parse_ethertype, parse_ports, parse_protocol
 from ..model.values import Interface, Network, Node, Place, Tenant
-from ..schema import FabricSpec, Intent, InterfaceSpec, NetworkSpec, NodeSpec, TenantSpec, TrafficSpec
+from ..schema import FabricSpec, Intent, InterfaceSpec, NetworkSpec, NodeSpec, SwitchSpec, TenantSpec, TrafficSpec
 from .addresses import asked_for, choose_mac
 from .allocation import Allocator
 from .policies import made, refuse_made, replace_policies
@@ -78,6 +78,7 @@ def _switches(work: Work, spec: FabricSpec, found: list[Problem]) -> Iterator[tu
             check_name(name, where)
             if part.segment is not None:
                 check_name(part.segment, f"{where}.segment")
+            learn = _learn(part, where)
         except Invalid as error:
             found.extend(error.problems)
             continue
@@ -92,7 +93,15 @@ def _switches(work: Work, spec: FabricSpec, found: list[Problem]) -> Iterator[tu
             counters = work.draft.counters()
             number = counters.switch
             work.draft.put(replace(counters, switch=number + 1))
-        yield name, Switch(name, number, part.dpid, part.segment, part.ovsdb)
+        yield name, Switch(name, number, part.dpid, part.segment, part.ovsdb, learn)
+
+
+def _learn(spec: SwitchSpec, where: str) -> tuple[Learn, ...]:
+    """The ports of a switch on which machines are learned, by name. Whether the tenants are there, `checks` say."""
+    return tuple(
+        Learn(check_port(port, f"{where}.learn"), check_name(part.tenant, f"{where}.learn.{port}.tenant"), part.most)
+        for port, part in sorted(spec.learn.items())
+    )
 
 
 def _is_remote(text: str) -> bool:
@@ -146,6 +155,10 @@ def delete_tenant(work: Work, name: str) -> None:
     if networks or nodes:
         has = f"{len(networks)} network(s) and {len(nodes)} node(s)"
         raise Conflict(f"tenant {name} still has {has}: delete those first")
+    learns = sorted(str(place) for place, learn in work.fabric.learns.items() if learn.tenant == name)
+    if learns:
+        hint = f"declare the fabric without `learn` there first ({', '.join(learns[:5])})"
+        raise Conflict(f"machines of tenant {name} are learned on {len(learns)} port(s): {hint}")
     work.draft.delete(tenant)
 
 

@@ -85,12 +85,14 @@ class SwitchStatus:
 
 @dataclass(frozen=True, slots=True)
 class PortStatus:
-    """A port as its switch reported it, and what the fabric or a node has it for."""
+    """A port as its switch reported it, and what the fabric or a node has it for. `learns` is the tenant whose machines
+    are learned there."""
 
     name: str
     number: int
     up: bool
     used_by: str | None
+    learns: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +286,9 @@ def port_statuses(system: System, name: str, after: str = "", most: int | None =
     for port in sorted(port for port in ports if port > after)[:most]:
         member = system.model.at(Place(name, port))
         used_by = _wire(*wires[port]) if port in wires else _who(member) if member is not None else None
-        found.append(PortStatus(port, ports[port].number, ports[port].up, used_by))
+        learn = system.fabric.learns.get(Place(name, port))
+        learns = learn.tenant if learn is not None else None
+        found.append(PortStatus(port, ports[port].number, ports[port].up, used_by, learns))
     return found
 
 

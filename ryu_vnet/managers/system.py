@@ -52,6 +52,7 @@ from .drift import Drift
 from .events import EVENT_PREFIX, EVENTS_KEPT, Event, EventLog, Kind, event_from, event_key, event_number
 from .fsck.documents import refusal
 from .history import History
+from .listening import Listening
 from .moving import Moves, Moving
 from .placement import Placer
 from .placers import Closest
@@ -141,6 +142,7 @@ class System:
         self.events = EventLog(events_kept, calendar)
         self.history = History(self.events, clock)
         self.delivery.on_realised = self._on_realised
+        self.listening = Listening(self, clock, soon)
         self._awaited = AwaitedPorts()
         self._moves = Moves()
         self._arriving: set[Moving] = set()
@@ -457,6 +459,7 @@ class System:
         return place.port in self._reported.get(place.switch, self.ports.get(place.switch, {}))
 
     def _on_heard(self, name: str, told: PacketIn) -> None:
+        self.listening.heard(name, told)
         origin = origin_of(told.cookie)
         who = self._moves.of_interface(origin.number) if origin is not None else None
         if origin is not None and origin.subject is Subject.INTERFACE and who is not None and who not in self._arriving:
@@ -525,6 +528,7 @@ class System:
             raise
         self._admissions.update({name: admission(self.fabric.switches[name]) for name in admitted})
         self.history.ports(self.fabric, self.ports, reported)
+        ports = self.ports
         self.ports = {**self.ports, **reported}
         self._unsaved |= reported.keys()
         carried = {needed for manager in admitted.values() for needed in manager.unacknowledged}
@@ -540,6 +544,7 @@ class System:
         for name, manager in admitted.items():
             self.delivery.effect(name, manager.admit())
         self.delivery.hand_out(before, revision, sorted(carried))
+        self.listening.ports(ports, reported)
         # What a switch says of itself holds, whether or not it can be written down now.
         with suppress(StoreError):
             self._save_ports()
@@ -635,6 +640,7 @@ class System:
         late_for = [revision for revision in self._moves.revisions if self.pending(revision)]
         for who, place in self._moves.settled(now, late_for, moves.LINGER_SECONDS).items():
             self.request(lambda work, who=who, place=place: _settle_down(work, who, place))  # type: ignore[misc]
+        self.listening.see_to_gone()
         self._write_events()
 
     def note(self, kind: Kind, subject: str, text: str, details: Json | None = None) -> Event:

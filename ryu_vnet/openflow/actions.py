@@ -28,6 +28,7 @@ from ..compiler.rows import (
     Decap,
     DecMplsTtl,
     Encap,
+    Meter,
     Move,
     Output,
     PacketType,
@@ -111,12 +112,18 @@ _NX_NAMES = {
 
 
 def encode_actions(actions: tuple[Action, ...]) -> bytes:
-    """A list of actions, one after the other. Raises struct.error or OverflowError for values that do not fit."""
+    """A list of actions, one after the other. Raises struct.error or OverflowError for values that do not fit, and
+    WireError for a meter, which is none on the wire."""
     return b"".join([_ENCODERS[type(action)](action) for action in actions])
 
 
 def _encode_output(action: Output) -> bytes:
     return _LAYOUT_OUTPUT.pack(_OUTPUT, 16, action.port, action.max_len)
+
+
+def _encode_meter(action: Meter) -> bytes:
+    # Before 1.5 there is no action for it, only an instruction of the whole row.
+    raise WireError(f"meter {action.number} stands behind other actions, or in a group or clone: it can be first only")
 
 
 def _encode_group(action: ToGroup) -> bytes:
@@ -171,6 +178,7 @@ def _encode_clone(action: Clone) -> bytes:
 
 _ENCODERS: dict[type[Any], Callable[[Any], bytes]] = {
     Output: _encode_output,
+    Meter: _encode_meter,
     ToGroup: _encode_group,
     SetField: _encode_set_field,
     Move: _encode_move,

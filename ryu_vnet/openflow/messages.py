@@ -18,6 +18,7 @@ from ..errors import WireError
 from .rows import ANY
 from .wire import (
     ALL_GROUPS,
+    ALL_METERS,
     LONGEST_MESSAGE,
     ONF_BUNDLE_ADD_MESSAGE,
     ONF_BUNDLE_CONTROL,
@@ -60,6 +61,14 @@ FLOW_MOD_BODY = "8s8xss4s2s12s4s"
 _FLOW_MOD = struct.Struct("!BBHI" + FLOW_MOD_BODY)
 FLOW_MOD_OVERHEAD = _FLOW_MOD.size - 4 - 16
 """What a flow mod is longer than the row's key and value, of which the first 4 and 16 bytes go into the fixed part."""
+
+_METER_MOD = struct.Struct("!HHI")
+_DROP_BAND = struct.Struct("!HHII4x")
+_METER_ADD, _METER_MODIFY, _METER_DELETE = 0, 1, 2
+_PACKETS_WITH_BURST = 1 << 1 | 1 << 2
+"""OFPMF_PKTPS and OFPMF_BURST: rates in packets a second, and there is a burst."""
+_DROP = 1
+"""OFPMBT_DROP: the band that drops what is beyond its rate."""
 
 _GROUP_ADD, _GROUP_MODIFY, _GROUP_DELETE = 0, 1, 2
 _TYPE_ALL_AND_PAD = bytes(2)
@@ -147,6 +156,31 @@ def all_groups_delete(version: Version, xid: int) -> bytes:
 def _group_mod(version: Version, xid: int, command: int, number: int, kind: bytes, buckets: bytes) -> bytes:
     body = _GROUP_MOD.pack(command) + kind + _NUMBER.pack(number) + buckets
     return _message(version, MessageType.GROUP_MOD, xid, body)
+
+
+def meter_add(version: Version, xid: int, number: int, rate: int, burst: int) -> bytes:
+    """Make a meter that drops packets beyond a rate, in packets a second, and a burst, in packets (7.3.4.5):
+
+    command (16) | flags (16) | meter (32) | type of the band (16) | its length (16) | rate (32) | burst (32) | 0 (32)
+
+    The switch refuses one that is there already; it takes none in a bundle.
+    """
+    return _meter_mod(version, xid, _METER_ADD, number, _DROP_BAND.pack(_DROP, _DROP_BAND.size, rate, burst))
+
+
+def meter_modify(version: Version, xid: int, number: int, rate: int, burst: int) -> bytes:
+    """Let a meter that is there have this rate and burst."""
+    return _meter_mod(version, xid, _METER_MODIFY, number, _DROP_BAND.pack(_DROP, _DROP_BAND.size, rate, burst))
+
+
+def all_meters_delete(version: Version, xid: int) -> bytes:
+    """Delete all meters, and with them every row that names one (OFPM_ALL)."""
+    return _meter_mod(version, xid, _METER_DELETE, ALL_METERS, b"")
+
+
+def _meter_mod(version: Version, xid: int, command: int, number: int, bands: bytes) -> bytes:
+    flags = _PACKETS_WITH_BURST if bands else 0
+    return _message(version, MessageType.METER_MOD, xid, _METER_MOD.pack(command, flags, number) + bands)
 
 
 def all_flows(version: Version, xid: int) -> bytes:

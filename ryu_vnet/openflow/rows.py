@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import struct
 
-from ..compiler.rows import Action, Group, Origin, Row, Subject, cookie_of, origin_of
+from ..compiler.rows import Action, Group, Meter, Origin, Row, Subject, cookie_of, origin_of
 from ..errors import WireError
 from .actions import decode_actions, encode_actions
 from .oxm import decode_match, encode_match
@@ -34,11 +34,13 @@ _KEY = struct.Struct("!BxH")
 _VALUE = struct.Struct("!HHHHQ")
 _INSTRUCTION = struct.Struct("!HH4x")
 _GOTO = struct.Struct("!HHB3x")
+_METER = struct.Struct("!HHI")
 _GROUP = struct.Struct("!Bx")
 _BUCKET = struct.Struct("!HHII4x")
 
-_GOTO_TABLE, _APPLY_ACTIONS = 1, 4
-_INSTRUCTION_NAMES = {2: "write_metadata", 3: "write_actions", 5: "clear_actions", 6: "meter", 0xFFFF: "experimenter"}
+_GOTO_TABLE, _APPLY_ACTIONS, _METERED = 1, 4, 6
+_INSTRUCTION_NAMES = {2: "write_metadata", 3: "write_actions", 5: "clear_actions", 0xFFFF: "experimenter"}
+_METER_HEAD = _METER.pack(_METERED, _METER.size, 0)[:4]
 _GROUP_TYPE_NAMES = {1: "select", 2: "indirect", 3: "fast failover"}
 
 
@@ -65,6 +67,11 @@ def decode_row(key: bytes, value: bytes) -> tuple[Row, int]:
     return Row(table, priority, decode_match(key[_KEY.size :]), actions, goto, origin), cookie
 
 
+def is_metered(value: bytes) -> bool:
+    """Whether a row's value has a meter, without decoding the rest. It comes before other instructions."""
+    return value.startswith(_METER_HEAD, _VALUE.size)
+
+
 def cookie_in(value: bytes) -> int:
     """The cookie of a row's value, without decoding the rest."""
     cookie: int = unpack(_VALUE, value, 0, "value of a row")[4]
@@ -73,15 +80,18 @@ def cookie_in(value: bytes) -> int:
 
 def _encode_instructions(actions: tuple[Action, ...], goto: int | None) -> bytes:
     instructions = b""
+    if actions and isinstance(actions[0], Meter):
+        instructions, actions = _METER.pack(_METERED, _METER.size, actions[0].number), actions[1:]
     if actions:
         encoded = encode_actions(actions)
-        instructions = _INSTRUCTION.pack(_APPLY_ACTIONS, _INSTRUCTION.size + len(encoded)) + encoded
+        instructions += _INSTRUCTION.pack(_APPLY_ACTIONS, _INSTRUCTION.size + len(encoded)) + encoded
     if goto is not None:
         instructions += _GOTO.pack(_GOTO_TABLE, _GOTO.size, goto)
     return instructions
 
 
 def _decode_instructions(data: bytes) -> tuple[tuple[Action, ...], int | None]:
+    meter: tuple[Action, ...] = ()
     actions: tuple[Action, ...] = ()
     goto: int | None = None
     seen: set[int] = set()
@@ -97,10 +107,13 @@ def _decode_instructions(data: bytes) -> tuple[tuple[Action, ...], int | None]:
             actions = decode_actions(data[at + _INSTRUCTION.size : at + length])
         elif kind == _GOTO_TABLE and length == _GOTO.size:
             goto = unpack(_GOTO, data, at, "goto_table")[2]
+        elif kind == _METERED and length == _METER.size:
+            meter = (Meter(unpack(_METER, data, at, "meter")[2]),)
         else:
             name = _INSTRUCTION_NAMES.get(kind, "unknown")
             raise WireError(f"instruction {name} (type {kind}, {length} bytes) is not one that rows use")
         at += length
+    actions = meter + actions
     if _encode_instructions(actions, goto) != data:
         raise WireError(f"actions {actions} and goto {goto} do not say all that is in {data.hex()}")
     return actions, goto

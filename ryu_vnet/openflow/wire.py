@@ -33,6 +33,7 @@ class MessageType(IntEnum):
     BARRIER_REQUEST = 20
     BARRIER_REPLY = 21
     SET_ASYNC = 28
+    METER_MOD = 29
     REQUEST_FORWARD = 32
     BUNDLE_CONTROL = 33
     BUNDLE_ADD_MESSAGE = 34
@@ -78,6 +79,8 @@ GROUP_TYPE_ALL = 0
 GROUP_TYPE_FAST_FAILOVER = 3
 ALL_GROUPS = 0xFFFFFFFC
 """OFPG_ALL, in place of a group's number."""
+ALL_METERS = 0xFFFFFFFF
+"""OFPM_ALL, in place of a meter's number."""
 LONGEST_MESSAGE = 0xFFFF
 """A message's length stands in 16 bits (7.1.1)."""
 

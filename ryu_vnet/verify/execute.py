@@ -30,6 +30,7 @@ from ..compiler.rows import (
     DecMplsTtl,
     Encap,
     Group,
+    Meter,
     Move,
     Output,
     PacketType,
@@ -286,6 +287,9 @@ class Visit:
 def _change(copy: _Copy, action: Action) -> str:
     """Execute an action that changes the packet or its registers, and say in words what it did. May raise Invalid."""
     match action:
+        case Meter(number):
+            # One frame by itself is never beyond its rate.
+            return f"meter {number}"
         case SetField(target, value):
             copy.write(target, value)
             return f"{field_name(target)}={value_text(target, value)}"

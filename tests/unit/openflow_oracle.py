@@ -20,6 +20,7 @@ from ryu_vnet.compiler.rows import (
     Encap,
     FieldMatch,
     Group,
+    Meter,
     Move,
     Output,
     PopVlan,
@@ -84,8 +85,10 @@ class Oracle:
 
     def instructions(self, row: Row) -> list[Any]:
         made: list[Any] = []
-        if row.actions:
-            actions = [self.action(action) for action in row.actions]
+        meters = [action for action in row.actions if isinstance(action, Meter)]
+        made += [self.parser.OFPInstructionMeter(meter.number) for meter in meters]
+        if len(row.actions) > len(meters):
+            actions = [self.action(action) for action in row.actions[len(meters) :]]
             made.append(self.parser.OFPInstructionActions(self.ofp.OFPIT_APPLY_ACTIONS, actions))
         if row.goto is not None:
             made.append(self.parser.OFPInstructionGotoTable(row.goto))

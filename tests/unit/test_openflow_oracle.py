@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from legal_rows import random_group, random_row
 from openflow_oracle import BUNDLE, RANDOMS, VERSIONS, XID, Oracle, known_to_ryu
 
-from ryu_vnet.compiler.rows import Group, Output, Row, cookie_of
+from ryu_vnet.compiler.rows import Clone, Group, Meter, Output, Row, cookie_of
 from ryu_vnet.compiler.text import row_text
+from ryu_vnet.errors import WireError
 from ryu_vnet.openflow import messages
 from ryu_vnet.openflow.changes import Kind, Step, bundle
 from ryu_vnet.openflow.changes import message as message_of
 from ryu_vnet.openflow.error_names import error_names
-from ryu_vnet.openflow.rows import FOREIGN, encode_group, encode_row
+from ryu_vnet.openflow.rows import FOREIGN, decode_row, encode_group, encode_row, is_metered
 from ryu_vnet.openflow.wire import BundleStep, Version
 
 
@@ -28,6 +31,38 @@ def test_flow_mods(version: Version, random: Random) -> None:
     assert messages.flow_add(version, XID, key, value) == oracle.bytes_of(oracle.flow_mod(row)), row_text(row)
     deletion = oracle.flow_mod(row, command=oracle.ofp.OFPFC_DELETE_STRICT, cookie=0, instructions=[])
     assert messages.flow_delete(version, XID, key) == oracle.bytes_of(deletion)
+
+
+@VERSIONS
+@given(random=RANDOMS, meter=st.integers(1, 0xFFFF0000))
+def test_rows_that_are_metered(version: Version, random: Random, meter: int) -> None:
+    oracle = Oracle(version)
+    row = known_to_ryu(random_row(random))
+    metered = replace(row, actions=(Meter(meter), *row.actions))
+    key, value = encode_row(metered)
+    assert messages.flow_add(version, XID, key, value) == oracle.bytes_of(oracle.flow_mod(metered)), row_text(metered)
+    assert decode_row(key, value) == (metered, cookie_of(row.origin))
+    assert is_metered(value) and not is_metered(encode_row(row)[1])
+
+
+@pytest.mark.parametrize("actions", [(Output(1), Meter(1)), (Meter(1), Meter(2)), (Clone((Meter(1),)),)])
+def test_a_meter_stands_first_or_nowhere(actions: tuple[Output | Meter | Clone, ...]) -> None:
+    with pytest.raises(WireError, match="it can be first only"):
+        encode_row(Row(0, 1, (), actions, None, FOREIGN))
+    with pytest.raises(WireError, match="it can be first only"):
+        encode_group(Group(1, (actions,), FOREIGN))
+
+
+@VERSIONS
+@given(number=st.integers(1, 0xFFFF0000), rate=st.integers(0, 0xFFFFFFFF), burst=st.integers(0, 0xFFFFFFFF))
+def test_meter_mods(version: Version, number: int, rate: int, burst: int) -> None:
+    oracle = Oracle(version)
+    parser, ofp, datapath = oracle.parser, oracle.ofp, oracle.datapath
+    flags, band = ofp.OFPMF_PKTPS | ofp.OFPMF_BURST, [parser.OFPMeterBandDrop(rate, burst)]
+    add = parser.OFPMeterMod(datapath, ofp.OFPMC_ADD, flags, number, band)
+    assert messages.meter_add(version, XID, number, rate, burst) == oracle.bytes_of(add)
+    modify = parser.OFPMeterMod(datapath, ofp.OFPMC_MODIFY, flags, number, band)
+    assert messages.meter_modify(version, XID, number, rate, burst) == oracle.bytes_of(modify)
 
 
 @VERSIONS
@@ -60,6 +95,8 @@ def test_emptying_a_switch(version: Version) -> None:
     assert messages.all_flows_delete(version, XID) == oracle.bytes_of(rows)
     groups = oracle.group_mod(oracle.ofp.OFPGC_DELETE, Group(oracle.ofp.OFPG_ALL, (), FOREIGN))
     assert messages.all_groups_delete(version, XID) == oracle.bytes_of(groups)
+    meters = oracle.parser.OFPMeterMod(oracle.datapath, oracle.ofp.OFPMC_DELETE, 0, oracle.ofp.OFPM_ALL, [])
+    assert messages.all_meters_delete(version, XID) == oracle.bytes_of(meters)
 
 
 @VERSIONS
