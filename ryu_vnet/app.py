@@ -34,6 +34,8 @@ LOG = logging.getLogger(__name__)
 
 RETRY_SECONDS = 5
 """How often refused rows are tried again, and how each bridge is set up is looked at again at most."""
+ANNOUNCE_SECONDS = 0.1
+"""How often those link ports say who they are whose turn it is."""
 AUDIT_SECONDS = 300
 """How often all that a switch has is compared with what it is to have. What others change it tells by itself, but for
 groups before OpenFlow 1.4."""
@@ -136,6 +138,7 @@ class VnetApp(framework.Application):
             self.system = System(store, self._send, time.monotonic, self._soon, compiled=False, events_kept=kept)
             self.system.delivery.later = self._later
             self.system.placer = chosen
+            self.system.announcing.seconds = self.settings.lldp_seconds
         except VnetError as error:
             # Neither framework knows an application that cannot start: anything else would end in a traceback.
             raise SystemExit(f"ryu-vnet cannot start: {error}") from None
@@ -200,6 +203,7 @@ class VnetApp(framework.Application):
         hub.spawn(self._keep_time)
         hub.spawn(self._keep_trying)
         hub.spawn(self._keep_auditing)
+        hub.spawn(self._keep_announcing)
         hub.spawn(self._databases.keep_looking, RETRY_SECONDS, self._connected, self._look_at)
         LOG.info("ryu-vnet on %s: API on %s:%d", framework.NAME, self.settings.api_host, self.settings.api_port)
 
@@ -334,6 +338,11 @@ class VnetApp(framework.Application):
                     _guarded(partial(self.system.audit, name))
             if not names:
                 hub.sleep(RETRY_SECONDS)
+
+    def _keep_announcing(self) -> None:
+        while self.settings.lldp_seconds:
+            hub.sleep(ANNOUNCE_SECONDS)
+            _guarded(self.system.announce)
 
     def _spare_collector(self) -> None:
         """Keep the garbage collector from looking through the model again and again: a million objects take it 0.2 s,

@@ -51,6 +51,9 @@ class Settings(BaseSettings):
         True, description="Whether nodes start, stop and move by what the databases of their hosts say in external_ids"
     )
     events_kept: int = Field(10_000, ge=100, le=1_000_000, description="How many events are kept: see `vnet events`")
+    lldp_seconds: int = Field(
+        60, ge=0, le=3600, description="How often each link port says by LLDP who it is; 0: never, and none is checked"
+    )
     placement: str = Field(
         "closest",
         description="How hosts are chosen: closest, spread, or the name of an entry point of ryu_vnet.placement",

@@ -38,6 +38,9 @@ SOCKET_BUFFER: Final = 4 << 20
 MEMORY: Final = 64 << 20
 POLL_SECONDS: Final = 0.01
 CLOSERS: Final = 32
+SWITCH_PREFIX: Final = bytes.fromhex("02766e")
+"""How the Ethernet addresses of switches begin; no topology gives such a one to a machine."""
+LLDP: Final = bytes.fromhex("88cc")
 
 
 class CaptureLost(LabError):
@@ -66,6 +69,12 @@ class Seen:
     point: Point
     outgoing: bool
     frame: bytes
+
+
+def is_of_switch(seen: Seen) -> bool:
+    """Whether it is LLDP that a switch has sent out of a link port. From a machine, or at one, it would be a leak."""
+    source, ethertype = seen.frame[6:9], seen.frame[12:14]
+    return seen.point.kind in ("trunk", "core") and source == SWITCH_PREFIX and ethertype == LLDP
 
 
 class Capture:

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Final
 
 from . import sandbox
-from .capture import Capture, Point, close_all
+from .capture import Capture, Point, close_all, is_of_switch
 from .emulation import VnetNet, VnetSwitch
 from .namespaces import Namespace
 from .openvswitch import OpenVSwitch
@@ -105,7 +105,9 @@ class Lab:
         return found
 
     def capture(self, points: Iterable[Point] | None = None, **options: Any) -> Capture:
-        """A capture at `points` (all of them unless told), to be used as a context manager."""
+        """A capture at `points` (all of them unless told), to be used as a context manager. Unless `keep` says
+        otherwise, what switches say of themselves on links is left out."""
+        options.setdefault("keep", lambda seen: not is_of_switch(seen))
         return Capture(self.points() if points is None else points, **options)
 
     def send(self, interface: Interface, frame: bytes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, Field, RootModel
 
 from ..managers.account import Account
+from ..managers.cabling_report import DifferenceStatus
 from ..managers.discovery import Outcome
 from ..managers.drift_report import DriftStatus, DriftSummary
 from ..managers.fsck.finding import Report
@@ -167,6 +168,9 @@ class FabricAnswer(BaseModel):
     taken: dict[str, int] = Field(
         description="By switch: how much of its capacity the nodes take that have a place there, running or not"
     )
+    differences: list[DifferenceStatus] = Field(
+        description="Cables that lead elsewhere than declared, by what link ports hear; ports that nobody declared"
+    )
 
 
 class SwitchAnswer(RootModel[SwitchStatus]):
@@ -207,6 +211,9 @@ class Status(BaseModel):
     resting: list[RestingStatus]
     strangers: list[Stranger]
     drift: DriftSummary
+    differences: dict[str, int] = Field(
+        description="How many link ports hear something else than declared, by kind; the fabric has them one by one"
+    )
 
 
 class Drifts(Page):

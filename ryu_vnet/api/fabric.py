@@ -13,6 +13,7 @@ from flask_openapi3.types import ResponseDict
 from ..errors import NotFound
 from ..fabric.declared import Fabric
 from ..managers import pruning, requests
+from ..managers.cabling_report import difference_counts, difference_statuses
 from ..managers.communication import State
 from ..managers.drift_report import drift_summary
 from ..managers.status import (
@@ -63,10 +64,17 @@ def install(app: OpenAPI, service: Service) -> None:
 def _declared(app: OpenAPI, service: Service) -> None:
     @app.get("/v1/fabric", tags=[FABRIC], responses={200: FabricAnswer})
     def get_fabric() -> Response:
-        """The fabric as it was declared, with its segments, and its links as the switches see them."""
-        segments, links = _segments(service.system), link_statuses(service.system)
-        declared, taken = _declared_spec(service.system.fabric), dict(sorted(service.system.model.taken().items()))
-        return answer(FabricAnswer(declared=declared, segments=segments, links=links, taken=taken))
+        """The fabric as it was declared, with its segments, its links as the switches see them, and what differs."""
+        system = service.system
+        return answer(
+            FabricAnswer(
+                declared=_declared_spec(system.fabric),
+                segments=_segments(system),
+                links=link_statuses(system),
+                taken=dict(sorted(system.model.taken().items())),
+                differences=difference_statuses(system, service.now()),
+            )
+        )
 
     @app.put("/v1/fabric", tags=[FABRIC], responses=CHANGES)
     def put_fabric(query: WaitQuery, body: FabricSpec) -> Response:
@@ -133,6 +141,7 @@ def _status(app: OpenAPI, service: Service) -> None:
                     Stranger(dpid=f"{d:#x}", address=address) for d, address in sorted(system.strangers.items())
                 ],
                 drift=drift_summary(system, service.now()),
+                differences=difference_counts(system),
             )
         )
 

@@ -16,6 +16,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from ..compiler.pipeline import STAGES
+from ..managers.cabling_report import difference_counts
 from ..managers.communication import CommunicationManager, State
 from ..managers.difference import Contents
 from ..managers.learning import Reason
@@ -82,6 +83,8 @@ class Gauges(Collector):
         yield GaugeMetricFamily("vnet_switches_queued", about, self._system.delivery.queued)
         about = "Connected switches that are not declared."
         yield GaugeMetricFamily("vnet_switches_undeclared", about, len(self._system.strangers))
+        about = "Link ports that hear something else than declared, by kind."
+        yield _by("vnet_fabric_differences", about, "kind", difference_counts(self._system))
         about = "Rows that switches are to hold, by table."
         yield _by("vnet_table_rows", about, "table", self._rows.count(switches))
         groups = sum(len(manager.wanted.groups) for manager in switches.values())

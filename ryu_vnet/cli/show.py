@@ -159,6 +159,12 @@ def fabric(console: Console, found: Json, switches: list[Json]) -> None:
     ]
     if rows:
         table(console, ["machines learned on", "tenant", "#addresses at most"], rows)
+    if found["differences"]:
+        rows = [
+            [_moment(part["since"]) if part["since"] else None, part["kind"], part["text"]]
+            for part in found["differences"]
+        ]
+        table(console, ["since", "kind", "what"], rows, "not as declared")
     console.print(f"MTU of the nodes: {found['declared']['mtu']}", markup=False)
 
 
@@ -181,6 +187,10 @@ def status(console: Console, found: Json) -> None:
         state = f"[red]{drift['not_put_right']} not put right[/]" if drift["not_put_right"] else "all put right"
         lately = f"[yellow]{drift['lately']} time(s) in the last hour others changed a row or group[/]"
         console.print(f"{lately}, {state}; `vnet drift` says more")
+    differing = sum(found["differences"].values())
+    if differing:
+        line = f"[yellow]{differing} time(s) a cable is not as declared, by what link ports hear[/]"
+        console.print(f"{line}; `vnet fabric` says more")
     for part in found["resting"]:
         where = f" of segment {part['segment']}" if part["segment"] else ""
         held = f"; held by {', '.join(part['held_by'])}" if part["held_by"] else ""

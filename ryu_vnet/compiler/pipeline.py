@@ -207,18 +207,18 @@ CHOICE = Stage(
 TAG = Stage(
     "TAG",
     40,
-    "frames from a trunk: the VLAN tag of this segment names the network, and comes off",
-    (f.VLAN_VID,),
+    "frames from a trunk: the VLAN tag of this segment names the network, and comes off; LLDP to the controller",
+    (f.ETH_TYPE, f.VLAN_VID),
     ("FORWARD",),
-    {"tag": 100},
+    {"tag": 100, "neighbour": 50},
 )
 LABEL = Stage(
     "LABEL",
     50,
-    "frames from the core: a transport label that is ours comes off, any other is forwarded",
+    "frames from the core: a transport label that is ours comes off, any other is forwarded; LLDP to the controller",
     (f.ETH_TYPE, f.VLAN_VID, f.MPLS_LABEL, f.MPLS_BOS),
     ("SERVICE", "EGRESS"),
-    {"label": 100},
+    {"label": 100, "neighbour": 50},
 )
 SERVICE = Stage(
     "SERVICE",

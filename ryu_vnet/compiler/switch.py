@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..fabric import lldp
 from ..fabric.declared import Fabric, LinkKind, Switch
 from ..fabric.observed import Topology
 from ..model.values import Place
@@ -64,6 +65,7 @@ def switch_rows(switch: Switch, topology: Topology) -> Iterator[Row]:
     """Ports of one switch, and the way out of its segment."""
     origin = switch_origin(switch)
     yield from _port_rows(switch, topology, origin)
+    yield from _neighbour_rows(switch, topology.fabric, origin)
     if switch.segment is None:
         return
     yield from standing_rows(origin)
@@ -159,6 +161,19 @@ def _learn_row(port: int, origin: Origin) -> Row:
     """
     actions: list[Action] = [Meter(TELLING_METER), Output(CONTROLLER_PORT, TOLD_BYTES)]
     return PORT.row("learn", [FieldMatch(f.IN_PORT, port)], actions, None, origin)
+
+
+def _neighbour_rows(switch: Switch, fabric: Fabric, origin: Origin) -> Iterator[Row]:
+    """Have the controller told of what the neighbours at link ports say of themselves, and of no machine's frame: what
+    is not tagged on a trunk, or not labelled in the core, is from no machine.
+
+    Below the rows of tags and labels, so that the data path does not look at them for a frame that has one.
+    """
+    kinds = {kind for kind, _ in fabric.wires_of[switch.name].values()}
+    for kind, stage in ((LinkKind.TRUNK, TAG), (LinkKind.CORE, LABEL)):
+        if kind in kinds:
+            said = [FieldMatch(f.ETH_TYPE, lldp.LLDP), FieldMatch(f.VLAN_VID, 0)]
+            yield stage.row("neighbour", said, [Output(CONTROLLER_PORT, lldp.LONGEST)], None, origin)
 
 
 def _egress(toward: int, actions: list[Action], origin: Origin) -> Row:

@@ -167,6 +167,12 @@ class CommunicationManager:
             return Effects()
         return Effects([self._questions.emptied(self.version)])
 
+    def emit(self, port: int, frame: bytes) -> Effects:
+        """Have the switch send a frame out of a port, by its OpenFlow number; nothing where it is away."""
+        if self.version is None or self.state is State.REFUSED:
+            return Effects()
+        return Effects([self._questions.emitted(self.version, port, frame)])
+
     # --- what is wanted ---------------------------------------------------------------------------------------------
 
     def want(self, before: Before, revision: int, rollout: int | None = None, carried: Iterable[int] = ()) -> Effects:

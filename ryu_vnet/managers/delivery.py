@@ -190,6 +190,10 @@ class Delivery:
         self._queue.append(name)
         self._next_turns()
 
+    def emit(self, name: str, port: int, frame: bytes) -> None:
+        """Have a switch send a frame out of a port, by its OpenFlow number."""
+        self.effect(name, self.switches[name].emit(port, frame))
+
     def _next_turns(self) -> None:
         while self._queue and len(self._turns) < TURNS:
             name = self._queue.popleft()

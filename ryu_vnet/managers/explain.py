@@ -47,6 +47,7 @@ from ..model.values import Place
 
 _LISTED = 6
 """How many targets of a fan-out are named before the rest is counted."""
+_NEIGHBOUR_TEXT = "what the neighbour at a link port says of itself (LLDP): the controller is told"
 _FAMILIES = {IPV4: "IPv4", ARP: "ARP", RARP: "reverse ARP", IPV6: "IPv6"}
 
 
@@ -215,9 +216,13 @@ class Meanings:
         return f"of {several}, to {format_mac(destination.value)}, {who}, it goes out on {self._way_set(row)}"
 
     def _tag_row(self, row: Row, conditions: dict[str, FieldMatch]) -> str:
+        if f.ETH_TYPE.name in conditions:
+            return _NEIGHBOUR_TEXT
         return f"tag {conditions[f.VLAN_VID.name].value & 0xFFF} is network {self._network_set(row)}"
 
     def _label_row(self, row: Row, conditions: dict[str, FieldMatch]) -> str:
+        if f.MPLS_LABEL.name not in conditions:
+            return _NEIGHBOUR_TEXT
         label = conditions[f.MPLS_LABEL.name].value
         if any(isinstance(action, Decap) for action in row.actions):
             return f"transport label {label} is for this edge: it comes off"

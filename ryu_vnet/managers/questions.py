@@ -45,6 +45,10 @@ class Questions:
         kinds = (messages.all_flows_delete, messages.all_groups_delete, messages.all_meters_delete)
         return [delete(version, self.next_xids(1)) for delete in kinds]
 
+    def emitted(self, version: Version, port: int, frame: bytes) -> list[bytes]:
+        """Not a question either: send a frame out of a port."""
+        return [messages.packet_out(version, self.next_xids(1), port, frame)]
+
     def next_xids(self, count: int) -> int:
         """The first of so many numbers in a row that were not used lately."""
         first = self._xid % 0x3FFFFFFF + 1

@@ -43,6 +43,7 @@ from ..openflow.wire import Version
 from ..store.interface import Store
 from . import moves
 from .allocation import REST_SECONDS, Allocator
+from .announcing import Announcing
 from .bridge import BridgeReport
 from .checks import Checker
 from .communication import CommunicationManager, Effects
@@ -143,6 +144,8 @@ class System:
         self.history = History(self.events, clock)
         self.delivery.on_realised = self._on_realised
         self.listening = Listening(self, clock, soon)
+        self.announcing = Announcing(self.delivery, self.note)
+        """What link ports hear of each other, by which the declared fabric is checked."""
         self._awaited = AwaitedPorts()
         self._moves = Moves()
         self._arriving: set[Moving] = set()
@@ -460,6 +463,7 @@ class System:
 
     def _on_heard(self, name: str, told: PacketIn) -> None:
         self.listening.heard(name, told)
+        self.announcing.heard(name, told, self.topology, self._clock())
         origin = origin_of(told.cookie)
         who = self._moves.of_interface(origin.number) if origin is not None else None
         if origin is not None and origin.subject is Subject.INTERFACE and who is not None and who not in self._arriving:
@@ -536,6 +540,7 @@ class System:
         old = self.topology
         topology = old.after(self.ports, old.admitted | admitted.keys(), changed)
         carried |= self._seen_ports(reported, topology)
+        self.announcing.ports(old, topology, reported, self._clock())
         try:
             before = self._programme.update((), topology, changed)
         except Exception:
@@ -597,6 +602,7 @@ class System:
     def switch_connected(self, name: str, version: Version) -> None:
         """A switch is there, and may be programmed."""
         self.history.connected(name)
+        self.announcing.connected(self.fabric, name)
         self.delivery.connected(name, version)
 
     def switch_refused(self, name: str, reason: str) -> None:
@@ -662,6 +668,10 @@ class System:
         finally:
             self.events.close()
             self._notify()
+
+    def announce(self) -> None:
+        """To be called some ten times a second: link ports say who they are, a few at a time."""
+        self.announcing.go_on(self.topology, self._clock())
 
     def retry(self) -> None:
         """To be called every few seconds: rows that a switch refused are tried again."""

@@ -14,7 +14,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 
+from ..compiler.rows import CONTROLLER_PORT, Output
 from ..errors import WireError
+from .actions import encode_actions
 from .rows import ANY
 from .wire import (
     ALL_GROUPS,
@@ -43,6 +45,7 @@ _EXPERIMENTER = struct.Struct("!II")
 _BUNDLE_CONTROL = struct.Struct("!IHH")
 _BUNDLE_ADD = struct.Struct("!I2xH")
 _NUMBER = struct.Struct("!I")
+_PACKET_OUT = struct.Struct("!IIH6x")
 
 _ALL_TABLES = 0xFF
 _EMPTY_MATCH = _MATCH.pack(1, 4)
@@ -73,6 +76,9 @@ _DROP = 1
 _GROUP_ADD, _GROUP_MODIFY, _GROUP_DELETE = 0, 1, 2
 _TYPE_ALL_AND_PAD = bytes(2)
 
+_NO_BUFFER = 0xFFFFFFFF
+"""OFP_NO_BUFFER: the frame is in the message."""
+
 _MONITOR = 1
 """The number of our flow monitor; they are numbered for each connection."""
 _MONITOR_COMMAND_ADD = 0
@@ -82,9 +88,12 @@ _ALL_PORT_REASONS = 0b111
 _GROUP_CHANGES = 0b1
 _PACKETS_BY_ACTION = 1 << 1
 """Frames of which a row tells (OFPR_ACTION), and no others."""
+_PACKETS_SENT_BY_US = 1 << 5
+"""The same of frames that a packet-out of ours has put in (OFPR_PACKET_OUT): as such they come by a patch port to the
+next bridge."""
 _ASYNC_MASKS = (
     (0, 0),  # packets, as slave
-    (1, _PACKETS_BY_ACTION),  # and as master or equal; so on in these pairs
+    (1, _PACKETS_BY_ACTION | _PACKETS_SENT_BY_US),  # and as master or equal; so on in these pairs
     *((kind, _ALL_PORT_REASONS) for kind in (2, 3)),
     *((kind, 0) for kind in (4, 5, 6, 7, 8, 9)),  # ended rows, roles, tables
     *((kind, _GROUP_CHANGES) for kind in (10, 11)),
@@ -243,6 +252,16 @@ def set_async(version: Version, xid: int) -> bytes:
     else:
         body = b"".join([_ASYNC_PROPERTY.pack(kind, _ASYNC_PROPERTY.size, mask) for kind, mask in _ASYNC_MASKS])
     return _message(version, MessageType.SET_ASYNC, xid, body)
+
+
+def packet_out(version: Version, xid: int, port: int, frame: bytes) -> bytes:
+    """Send a frame out of a port, past all tables (7.3.7), the same in both versions:
+
+    no buffer (32) | from the controller (32) | length of the actions (16) | 0 (48) | actions | frame
+    """
+    actions = encode_actions((Output(port),))
+    head = _PACKET_OUT.pack(_NO_BUFFER, CONTROLLER_PORT, len(actions))
+    return _message(version, MessageType.PACKET_OUT, xid, head + actions + frame)
 
 
 def _multipart(version: Version, xid: int, kind: Multipart, request: bytes) -> bytes:

@@ -26,6 +26,7 @@ class MessageType(IntEnum):
     EXPERIMENTER = 4
     PACKET_IN = 10
     PORT_STATUS = 12
+    PACKET_OUT = 13
     FLOW_MOD = 14
     GROUP_MOD = 15
     MULTIPART_REQUEST = 18

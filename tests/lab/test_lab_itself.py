@@ -19,7 +19,7 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP, fragment
 from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment, fragment6
 from vnet_lab import frames as f
 from vnet_lab import reference, sandbox, traffic, wires
-from vnet_lab.capture import Point, Seen
+from vnet_lab.capture import Point, Seen, is_of_switch
 from vnet_lab.lab import Lab
 from vnet_lab.topology import Interface, Network, Topology, load, read
 
@@ -212,6 +212,21 @@ def test_a_network_on_the_wrong_wire_is_a_fault() -> None:
         seen = Seen(0.0, Point(port, "trunk", port, namespace), False, frame)
         found = wires.faults(figure, [seen], lambda _frame, owner=sender: (owner,))  # type: ignore[misc]
         assert (found == []) is right
+
+
+def test_what_a_switch_says_of_itself_is_known_on_links_alone() -> None:
+    namespace: Any = None
+    lldp, switch, machine = 0x88CC, "02:76:6e:00:00:01", "02:00:00:00:01:01"
+    for kind, source, ethertype, known in (
+        ("trunk", switch, lldp, True),
+        ("core", switch, lldp, True),
+        ("access", switch, lldp, False),
+        ("node", switch, lldp, False),
+        ("trunk", machine, lldp, False),
+        ("core", switch, f.MPLS, False),
+    ):
+        frame = f.ethernet(source, "01:80:c2:00:00:0e", ethertype, b"anything")
+        assert is_of_switch(Seen(0.0, Point("port", kind, "port", namespace), False, frame)) is known
 
 
 def _interfaces(topology: Topology) -> dict[str, Interface]:

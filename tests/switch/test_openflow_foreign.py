@@ -168,7 +168,7 @@ def test_buckets_put_in_are_forwarded_as_the_group_that_comes_out(ovs: DummyOvs)
         assert peer.dump_groups() == {1: both}
 
 
-def test_ports_are_told_and_packets_and_ended_rows_are_not(ovs: DummyOvs, peer: OpenFlowPeer) -> None:
+def test_ports_and_what_rows_tell_are_told_and_ended_rows_are_not(ovs: DummyOvs, peer: OpenFlowPeer) -> None:
     def everything_happens() -> set[int]:
         ovs.ofctl("add-flow", "s1", "send_flow_rem,table=0,actions=controller")
         ovs.appctl(
@@ -183,4 +183,4 @@ def test_ports_are_told_and_packets_and_ended_rows_are_not(ovs: DummyOvs, peer: 
     packet, ended, port = 10, 11, int(MessageType.PORT_STATUS)
     assert everything_happens() == {packet, ended, port}
     peer.send(messages.set_async(peer.version, peer.xid()))
-    assert everything_happens() == {port}
+    assert everything_happens() == {packet, port}

@@ -19,7 +19,7 @@ def test_what_others_change_is_told_and_put_right(framework: str, tmp_path: Path
         assert before.by("vnet_drift_total", "what") == {"added": 0, "changed": 0, "removed": 0}
 
         centre.ovs.ofctl("-O", "OpenFlow14", "add-flow", "host1", "table=70,priority=60000,in_port=1,actions=output:2")
-        centre.ovs.ofctl("-O", "OpenFlow14", "mod-flows", "edgeB", "table=40,actions=drop")
+        centre.ovs.ofctl("-O", "OpenFlow14", "mod-flows", "edgeB", "table=40,dl_vlan=1,actions=drop")
         centre.ovs.ofctl("-O", "OpenFlow14", "del-flows", "host3", "table=30")
         centre.wait(lambda: len(centre.client.drift()) >= 4, "all four are told")
         centre.wait(lambda: all(part["put_right"] for part in centre.client.drift()), "all is put right")

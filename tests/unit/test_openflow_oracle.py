@@ -111,6 +111,15 @@ def test_requests(version: Version) -> None:
 
 
 @VERSIONS
+@given(port=st.integers(1, 0xFFFFFF00), frame=st.binary(min_size=14, max_size=200))
+def test_a_frame_to_be_sent(version: Version, port: int, frame: bytes) -> None:
+    oracle = Oracle(version)
+    ofp, actions = oracle.ofp, [oracle.parser.OFPActionOutput(port, 0)]
+    theirs = oracle.parser.OFPPacketOut(oracle.datapath, ofp.OFP_NO_BUFFER, ofp.OFPP_CONTROLLER, actions, frame)
+    assert messages.packet_out(version, XID, port, frame) == oracle.bytes_of(theirs)
+
+
+@VERSIONS
 @given(random=RANDOMS)
 def test_asking_for_one_row(version: Version, random: Random) -> None:
     oracle = Oracle(version)
@@ -153,7 +162,10 @@ def test_what_is_told_unasked_in_of14() -> None:
     groups = 1 << ofp.OFPRFR_GROUP_MOD
     masks = {"PORT_STATUS": ports, "FLOW_REMOVED": 0, "ROLE_STATUS": 0, "TABLE_STATUS": 0, "REQUESTFORWARD": groups}
     both = [(name, role, mask) for name, mask in masks.items() for role in ("SLAVE", "MASTER")]
-    packets = [("PACKET_IN", "SLAVE", 0), ("PACKET_IN", "MASTER", 1 << ofp.OFPR_APPLY_ACTION)]
+    packets = [
+        ("PACKET_IN", "SLAVE", 0),
+        ("PACKET_IN", "MASTER", 1 << ofp.OFPR_APPLY_ACTION | 1 << ofp.OFPR_PACKET_OUT),
+    ]
     properties = [
         oracle.parser.OFPAsyncConfigPropReasons(getattr(ofp, f"OFPACPT_{name}_{role}"), 8, mask)
         for name, role, mask in [*packets, *both]

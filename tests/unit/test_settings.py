@@ -41,11 +41,19 @@ def test_hosts_are_chosen_by_closeness_unless_another_placer_is_named(monkeypatc
     assert read_settings().placement == "spread"
 
 
+def test_how_often_link_ports_say_who_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VNET_LLDP_SECONDS", raising=False)
+    assert read_settings().lldp_seconds == 60
+    monkeypatch.setenv("VNET_LLDP_SECONDS", "0")
+    assert read_settings().lldp_seconds == 0
+
+
 REFUSED: list[tuple[dict[str, str], str]] = [
     ({"API_HOST": "0.0.0.0"}, "api_host 0.0.0.0 can be reached from outside: that needs api_cert"),
     ({"API_HOST": "::", "API_TOKEN": "secret"}, "api_host :: can be reached from outside"),
     ({"API_PORT": "many"}, "VNET_API_PORT: "),
     ({"OPENFLOW_PORT": "0"}, "VNET_OPENFLOW_PORT: "),
+    ({"LLDP_SECONDS": "-1"}, "VNET_LLDP_SECONDS: "),
     ({"API_KEY": "text"}, "api_cert and api_key go together"),
     ({"OPENFLOW_CA": "text"}, "openflow_ca needs openflow_cert"),
     ({"API_CERT": "absent", "API_KEY": "absent"}, "VNET_API_CERT: cannot use "),
