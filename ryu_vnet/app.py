@@ -20,7 +20,7 @@ from .errors import VnetError, WireError
 from .followers import Followers
 from .framework import DEAD, MAIN, hub, ofp_event, set_ev_cls
 from .managers.bridge import refusals
-from .managers.communication import CommunicationManager
+from .managers.communication import CommunicationManager, State
 from .managers.discovery import Discovery
 from .managers.placers import placer
 from .managers.system import System
@@ -161,7 +161,7 @@ class VnetApp(framework.Application):
         self._fabric = self.system.fabric
         self._databases = Databases(self.system, self.settings.ovsdb)
         self._discovery = Discovery(self.system, self._databases.remote)
-        self._followers = Followers(self._discovery, _guarded)
+        self._followers = Followers(self._discovery, _guarded, self._is_calm)
 
     def start(self) -> Any:
         """Start. Called by the framework, which listens for switches from now on."""
@@ -316,6 +316,10 @@ class VnetApp(framework.Application):
             hub.sleep(1)
             _guarded(self.system.tick)
             _guarded(self._spare_collector)
+
+    def _is_calm(self) -> bool:
+        """Whether no switch is being read, or brought into step."""
+        return not any(manager.state in (State.READING, State.CHANGING) for manager in self.system.switches.values())
 
     def _follow_databases(self) -> None:
         if self.settings.discovery:

@@ -12,14 +12,29 @@ from .managers.discovery import Discovery
 from .managers.sightings import Change
 from .ovsdb_follow import Follower
 
+CALM_SECONDS, CALM_PAUSE_SECONDS = 60.0, 0.1
+"""How long switches are waited for, and after which time they are looked at again."""
+BEGIN_SECONDS = 0.5
+"""How long the next database waits for one that has not told all that it has."""
+PAUSE_SECONDS = 0.01
+
 
 class Followers:
-    """One for each database that is followed. `guarded` does a job whose errors must not end the follower."""
+    """One for each database that is followed. `guarded` does a job whose errors must not end the follower.
 
-    def __init__(self, discovery: Discovery, guarded: Callable[[Callable[[], None]], None]) -> None:
+    The first reading of a database takes work, that of a thousand seconds of it. So they begin one after the other, and
+    none before switches are `calm`: while many are being read and programmed, that comes first.
+    """
+
+    def __init__(
+        self, discovery: Discovery, guarded: Callable[[Callable[[], None]], None], calm: Callable[[], bool]
+    ) -> None:
         self._discovery = discovery
         self._guarded = guarded
+        self._calm = calm
         self._followers: dict[str, Follower] = {}
+        self._waiting: list[Follower] = []
+        """Those that have not begun."""
 
     def states(self) -> list[DatabaseAnswer]:
         """How it stands with each database, by where it is."""
@@ -39,10 +54,24 @@ class Followers:
         for remote in self._followers.keys() - remotes:
             self._followers.pop(remote).close()
             self._discovery.forget(remote)
+        is_beginning = bool(self._waiting)
         for remote in sorted(remotes - self._followers.keys()):
-            follower = Follower(remote, partial(self._said, remote))
-            self._followers[remote] = follower
+            self._followers[remote] = Follower(remote, partial(self._said, remote))
+            self._waiting.append(self._followers[remote])
+        if self._waiting and not is_beginning:
+            hub.spawn(self._begin)
+
+    def _begin(self) -> None:
+        until = time.monotonic() + CALM_SECONDS
+        while not self._calm() and time.monotonic() < until:
+            hub.sleep(CALM_PAUSE_SECONDS)
+        while self._waiting:
+            follower = self._waiting[0]
             hub.spawn(follower.run)
+            until = time.monotonic() + BEGIN_SECONDS
+            while not follower.state.is_connected and time.monotonic() < until:
+                hub.sleep(PAUSE_SECONDS)
+            del self._waiting[0]
 
     def _said(self, remote: str, change: Change) -> None:
         if remote in self._followers:

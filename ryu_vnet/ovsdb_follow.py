@@ -17,7 +17,7 @@ from typing import Any
 from .errors import Unreachable
 from .managers.sightings import Change, Complaint, Place, Sighting, read, shortened
 from .ovsdb_connection import Connection, Pace
-from .ovsdb_replica import COLUMNS, Replica
+from .ovsdb_replica import COLUMNS, CONDITIONS, Replica
 
 LOG = logging.getLogger(__name__)
 
@@ -123,7 +123,9 @@ class Follower:
     def _copy(self, connection: Connection) -> None:
         # What it said on an earlier connection is worth nothing now; what was told of it is.
         replica, has_news = Replica(), False
-        wanted = {table: [{"columns": columns}] for table, columns in COLUMNS.items()}
+        wanted = {
+            table: [{"columns": columns, "where": CONDITIONS.get(table, [True])}] for table, columns in COLUMNS.items()
+        }
         connection.ask("monitor_cond", [DATABASE, MONITOR, wanted], MONITOR)
         due, is_whole = time.monotonic() + self._answer_seconds, False
         while not self._closed.is_set():

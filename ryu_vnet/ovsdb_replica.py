@@ -28,6 +28,8 @@ COLUMNS = {
     "Interface": ("name", "ofport", "external_ids"),
 }
 """What is copied."""
+CONDITIONS = {"Interface": [["external_ids", "!=", ["map", []]]]}
+"""Of which rows (RFC 7047, 5.1): most interfaces say nothing of anybody, and what they are is not copied."""
 MOST_HELD = 1 << 16
 """Rows, and references in them. An interface takes four: itself, its port, and who refers to both."""
 

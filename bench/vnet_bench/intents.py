@@ -14,7 +14,7 @@ from statistics import median
 
 from ryu_vnet.schema import FabricSpec, Intent, NodeSpec, TenantSpec
 
-from . import moves
+from . import discovering, moves
 from .bridges import bridges_of, probes
 from .channels import Channels
 from .controller import Controller
@@ -55,7 +55,7 @@ def measure(results: Results, switches: int, nodes: int, repetitions: int) -> No
     """`nodes` of one tenant under a policy, and `repetitions` moves of each kind."""
     fabric = sized(switches)
     intent = Intent.model_construct(fabric=fabric, tenants=_tenants(fabric, nodes))
-    spare = moves.ports_needed(fabric, intent, 2 * repetitions)
+    spare = moves.ports_needed(fabric, intent, 4 * repetitions)
     with tempfile.TemporaryDirectory(prefix="vnet-bench-") as name:
         folder = Path(name)
         bridges = bridges_of(intent, access=spare) + probes(PROBES)
@@ -72,6 +72,7 @@ def measure(results: Results, switches: int, nodes: int, repetitions: int) -> No
                     least = floor(channels, CONCERNED, 100)
                 _policies(results, controller, intent.tenants[FEW], nodes, least)
                 moves.measure(results, controller, fleet, fabric, intent, repetitions, least)
+                discovering.measure(results, controller, fleet, fabric, intent, repetitions, least)
 
 
 def _tenants(fabric: FabricSpec, nodes: int) -> dict[str, TenantSpec]:

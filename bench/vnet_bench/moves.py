@@ -53,7 +53,7 @@ def measure(
     """Machines of the last tenant move to other hosts, one after the other."""
     tenant, spec = [*intent.tenants.items()][-1]
     places = {name: node.interfaces["eth0"].at or "" for name, node in spec.nodes.items()}
-    free = _free(fabric, intent, ports_needed(fabric, intent, 2 * repetitions))
+    free = free_places(fabric, intent, ports_needed(fabric, intent, 2 * repetitions))
     who = iter(places.items())
     print("machines move", flush=True)
     now = []
@@ -76,7 +76,7 @@ def measure(
     _report(results, "from its new port being added to its host, to realised", followed, least, beside)
 
 
-def _free(fabric: FabricSpec, intent: Intent, ports: int) -> list[str]:
+def free_places(fabric: FabricSpec, intent: Intent, ports: int) -> list[str]:
     """Free places, in turns one of each host."""
     used = {
         interface.at
@@ -122,7 +122,7 @@ def _followed(
     )
     found: dict[int, float] = {}
     controller.wait(
-        lambda: found.update(_realised(controller, f"{tenant}/{node}")) or max(found, default=0) > prepared,
+        lambda: found.update(realised(controller, f"{tenant}/{node}")) or max(found, default=0) > prepared,
         "it is told",
         10,
         0.1,
@@ -148,7 +148,7 @@ def _waits_for_port(controller: Controller, revision: int, host: str) -> bool:
     return {part["switch"] for part in answer["pending"]} <= {host}
 
 
-def _realised(controller: Controller, subject: str) -> Iterator[tuple[int, float]]:
+def realised(controller: Controller, subject: str) -> Iterator[tuple[int, float]]:
     """The revisions of a node that are realised, and since when, in seconds since 1970: to the millisecond, as the
     controller's events say it. Asking for each again and again would make the controller slower."""
     path = f"/v1/events?kind=realised&newest=1&limit={EVENTS}&subject={subject}"

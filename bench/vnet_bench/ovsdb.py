@@ -150,6 +150,13 @@ def one_port(bridge: str, name: str) -> list[Json]:
     return [*operations, {"op": "mutate", "table": "Bridge", "where": where, "mutations": [mutation]}, _NEXT]
 
 
+def said_of(port: str, **ids: str) -> list[Json]:
+    """Operations that say of a port who is behind it, as a hypervisor does."""
+    said = ["map", [[key.replace("_", "-"), text] for key, text in ids.items()]]
+    where = [["name", "==", port]]
+    return [{"op": "update", "table": "Interface", "where": where, "row": {"external_ids": said}}]
+
+
 def _make_port(operations: list[Json], name: str, interface: Json) -> list[str]:
     made = _insert(operations, "Interface", {"name": name, **interface})
     return _insert(operations, "Port", {"name": name, "interfaces": made})

@@ -37,6 +37,7 @@ _SETTINGS = {
     "ovsdb-cert": ("FILE", "Certificate shown to databases behind ssl:, PEM."),
     "ovsdb-key": ("FILE", "Its private key, PEM."),
     "ovsdb-ca": ("FILE", "Authority that must have signed the databases' certificates."),
+    "discovery": ("false", "Follow no database: nodes start, stop and move by request alone."),
     "lldp-seconds": ("SECONDS", "How often each link port says who it is, by LLDP; 60 by default, 0 for never."),
     "placement": ("NAME", "How hosts are chosen: closest, spread, or an entry point of ryu_vnet.placement."),
 }
