@@ -136,7 +136,7 @@ class Demo:
             time.sleep(STEADY_SECONDS)
         first = min(stream.received, default=0)
         lost = {*range(first, len(stream.sent))} - {*stream.received}
-        took = ((stream.began or written) - written) * 1000
+        took = (min(stream.came, default=written) - written) * 1000
         print(
             f"  written into the database of {self.machine.switch}: the first datagram arrives {took:.0f} ms later; "
             f"of the {len(stream.sent) - first} from there on {len(lost)} are lost"
@@ -157,7 +157,8 @@ class Demo:
             time.sleep(STEADY_SECONDS)
         arrived = {*stream.received}
         lost = [when for number, when in enumerate(stream.sent) if number not in arrived]
-        beyond = [when for when in lost if not away_from <= when <= away_until]
+        start = away_from - stream.slowest(away_from)
+        beyond = [when for when in lost if not start <= when <= away_until]
         print(
             f"  seen at {switch} too, and then only there: away for {(away_until - away_from) * 1000:.0f} ms; "
             f"{len(stream.sent)} sent, {len(lost)} lost, {len(beyond)} of them while it was not away"

@@ -6,8 +6,8 @@ TOPOLOGY is a file, or the name of one in topologies/ (figure, unless told). Of 
 far apart as there are, one sends the other 1,000 datagrams a second. The other moves as a hypervisor moves one: its new
 port is there before, and the move is announced; then it stops, and goes on behind the new port with the same addresses,
 and says so by a gratuitous ARP. Once to another host of its segment, once to another segment where there is one, and
-back. Exit code 0 only if every datagram arrived but those that were sent while it was away, none twice, and none came
-to anybody else.
+back. Exit code 0 only if every datagram arrived but those that were sent, or under way, while it was away, none twice,
+and none came to anybody else.
 """
 
 from __future__ import annotations
@@ -75,7 +75,9 @@ def report(stream: Stream, leg: Leg, strange: int) -> bool:
     """Say what a move has cost, and whether it is no more than it may."""
     arrived = {*stream.received}
     lost = [when for place, when in enumerate(stream.sent) if place not in arrived]
-    beyond = [when for when in lost if not leg.away_from <= when <= leg.away_until]
+    # What was sent just before it went was still under way.
+    start = leg.away_from - stream.slowest(leg.away_from)
+    beyond = [when for when in lost if not start <= when <= leg.away_until]
     twice = len(stream.received) - len(arrived)
     away = leg.away_until - leg.away_from
     print(

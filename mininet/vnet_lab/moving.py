@@ -86,8 +86,8 @@ class Stream:
         self.sent: list[float] = []
         """When each was sent, in seconds since 1970; a datagram holds its place in this list."""
         self.received: list[int] = []
-        self.began: float | None = None
-        """When the first one was received, in seconds since 1970."""
+        self.came: list[float] = []
+        """When each of these was received, in seconds since 1970."""
         self._ended = threading.Event()
         lab = running.lab
         with lab.namespace(machine).entered():
@@ -98,6 +98,11 @@ class Stream:
             self._from = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._from.connect((str(machine.address(4)), STREAM_PORT))
         self._threads = [threading.Thread(target=self._send), threading.Thread(target=self._receive)]
+
+    def slowest(self, until: float) -> float:
+        """Of those that had been received by then: the most seconds that one was under way."""
+        whole = zip(self.received, self.came, strict=True)
+        return max((when - self.sent[place] for place, when in whole if when <= until), default=0.0)
 
     def __enter__(self) -> Stream:
         for thread in self._threads:
@@ -129,8 +134,7 @@ class Stream:
                 if self._ended.is_set():
                     return
                 continue
-            if self.began is None:
-                self.began = time.time()
+            self.came.append(time.time())
             self.received.append(int.from_bytes(datagram[len(MARK) :], "big"))
 
 

@@ -14,8 +14,8 @@ Fields: TypeAlias = Mapping[str, str | None]
 
 _NAMES = ("tenant", "name")
 """Fields that what has them is called by."""
-_GRANTED = ("number", "chosen")
-"""Fields of an interface that nobody asks for."""
+_GRANTED = ("number", "chosen", "discovered", "held")
+"""Fields that nobody asks for."""
 
 
 def fields_of(value: Value) -> Fields:
@@ -28,7 +28,7 @@ def fields_of(value: Value) -> Fields:
 
 def _fields(document: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
     for name, part in document.items():
-        if name not in (*_NAMES, "interfaces"):
+        if name not in (*_NAMES, *_GRANTED, "interfaces"):
             yield name, _text(part)
     for interface in document.get("interfaces", ()):
         for field, text in _interface(interface):

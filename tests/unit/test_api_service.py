@@ -188,7 +188,7 @@ def test_trace(web: FlaskClient) -> None:
 
 INTERFACE = {"mac": "02:00:00:00:09:09", "at": "host1:vm9"}
 
-NODE_FIELDS = "apart, function, interfaces, labels, prepared, running, size, unit"
+NODE_FIELDS = "apart, discovery, function, interfaces, labels, prepared, running, size, unit"
 REFUSED: list[tuple[str, str, Any, int, str, str]] = [
     # method, path, body, status, what the problem's place is, what its text must name
     ("PUT", NODE, {"runing": True}, 422, "tenants.red.nodes.vm1.1.runing", f"one of {NODE_FIELDS}"),

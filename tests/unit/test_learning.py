@@ -92,7 +92,8 @@ class Learner:
         return [event.text for event in self.system.events.after(0) if event.kind == "discovery"]
 
     def learn_rows(self, name: str = "h1") -> list[Row]:
-        return [row for row in self.system.tables[name].rows.values() if row.priority == PORT.priorities["learn"]]
+        rows = self.system.tables[name].rows.values()
+        return [row for row in rows if (row.table, row.priority) == (PORT.table, PORT.priorities["learn"])]
 
 
 def at(node: Node | None) -> str:
@@ -444,7 +445,7 @@ def test_the_row_is_there_while_the_port_is_and_below_that_of_who_is_there() -> 
     actions = (Meter(TELLING_METER), Output(CONTROLLER_PORT, TOLD_BYTES))
     assert [row.actions for row in here.learn_rows()] == [actions, actions]
     assert all(row.goto is None for row in here.learn_rows())
-    meanings = [row.meaning for row in row_statuses(here.system, "h1") if row.priority == PORT.priorities["learn"]]
+    meanings = [row.meaning for row in row_statuses(here.system, "h1") if row.meaning.endswith("is told of")]
     assert meanings == [
         f"port {n} (p{n}) is where a machine of tenant red is learned: whoever speaks there is told of" for n in (1, 2)
     ]
