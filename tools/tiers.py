@@ -2,8 +2,8 @@
 
     .venv/bin/python tools/tiers.py
 
-The lab waits for most of its time (27 s of work in 76 s), and each lab is in namespaces of its own: so the labs run
-beside the other tiers. Lines that begin with `lab` are theirs.
+Switches and laboratories wait for much of their time, and each is in a folder and namespaces of its own: so three
+things run at a time, which the beginning of each line names.
 
 The framework is chosen by VNET_FRAMEWORK in the tests' environment. A tier must run something and all of it must
 pass: a test that was skipped, deselected or expected to fail counts as one that failed, and so does a tier that ends
@@ -56,16 +56,14 @@ class Outcome:
 def lanes() -> list[list[Tier]]:
     """What runs at the same time, each a list of what runs one after the other."""
     frameworks = ["ryu", "os-ken"] if sys.version_info < RYU_ENDS else ["os-ken"]
-    return [
-        [Tier("unit and property", "tests/unit"), Tier("switch", "tests/switch")],
-        *([Tier("lab", "tests/lab", framework)] for framework in frameworks),
-    ]
+    first, *others = [Tier("lab", "tests/lab", framework) for framework in frameworks]
+    return [[Tier("unit and property", "tests/unit")], [Tier("switch", "tests/switch"), *others], [first]]
 
 
 def run(tier: Tier) -> Outcome:
-    """Run one tier, its output shown as it comes, each line with what it is of where a framework is named."""
+    """Run one tier, its output shown as it comes, each line with what it is of."""
     title = f"{tier.name}, {tier.framework}" if tier.framework else tier.name
-    mark = f"{title}: " if tier.framework else ""
+    mark = f"{title}: "
     print(f"\n##### {title}", flush=True)
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     if tier.framework:

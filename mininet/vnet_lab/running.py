@@ -32,9 +32,14 @@ CHANGES: Final = re.compile(r"\|vconn\|DBG\|.*: received: OFPT_(FLOW_MOD|GROUP_M
 """What Open vSwitch writes into its log of each message that changes a table or group."""
 
 
+def frameworks() -> list[str]:
+    """Those that a controller runs under on this Python; the first is the usual one."""
+    return ["os-ken"] if sys.version_info >= RYU_ENDS else ["ryu", "os-ken"]
+
+
 def framework() -> str:
     """`ryu` or `os-ken`: VNET_FRAMEWORK says which; else Ryu where it runs. Raises LabError for a third one."""
-    usable = ["os-ken"] if sys.version_info >= RYU_ENDS else ["ryu", "os-ken"]
+    usable = frameworks()
     chosen = os.environ.get("VNET_FRAMEWORK") or usable[0]
     if chosen not in usable:
         python = "{}.{}".format(*sys.version_info)
