@@ -155,16 +155,13 @@ class Demo:
             self.wait(self.is_at(new), f"{self.machine.owner} is followed to {new}")
             self.hypervisor.unplug(*old)
             time.sleep(STEADY_SECONDS)
-        arrived = {*stream.received}
-        lost = [when for number, when in enumerate(stream.sent) if number not in arrived]
-        start = away_from - stream.slowest(away_from)
-        beyond = [when for when in lost if not start <= when <= away_until]
+        outage = stream.outage(away_from, away_until)
         print(
             f"  seen at {switch} too, and then only there: away for {(away_until - away_from) * 1000:.0f} ms; "
-            f"{len(stream.sent)} sent, {len(lost)} lost, {len(beyond)} of them while it was not away"
+            f"{len(stream.sent)} sent, {outage}"
         )
-        if beyond or len(arrived) < LEAST:
-            self.wrong.append(f"{len(beyond)} datagrams were lost while the machine was not away")
+        if outage.besides or len(stream.received) < LEAST:
+            self.wrong.append(f"{len(outage.besides)} datagrams were lost while the machine was there")
         return switch, port
 
     def it_is_claimed(self, here: tuple[str, str]) -> None:

@@ -6,8 +6,8 @@ TOPOLOGY is a file, or the name of one in topologies/ (figure, unless told). Of 
 far apart as there are, one sends the other 1,000 datagrams a second. The other moves as a hypervisor moves one: its new
 port is there before, and the move is announced; then it stops, and goes on behind the new port with the same addresses,
 and says so by a gratuitous ARP. Once to another host of its segment, once to another segment where there is one, and
-back. Exit code 0 only if every datagram arrived but those that were sent, or under way, while it was away, none twice,
-and none came to anybody else.
+back. Exit code 0 only if every datagram arrived but those that were sent, or under way, while it was away and until it
+was followed, none twice, and none came to anybody else.
 """
 
 from __future__ import annotations
@@ -73,20 +73,16 @@ def move(running: RunningLab, mover: Mover, machine: Interface, switch: str) -> 
 
 def report(stream: Stream, leg: Leg, strange: int) -> bool:
     """Say what a move has cost, and whether it is no more than it may."""
-    arrived = {*stream.received}
-    lost = [when for place, when in enumerate(stream.sent) if place not in arrived]
-    # What was sent just before it went was still under way.
-    start = leg.away_from - stream.slowest(leg.away_from)
-    beyond = [when for when in lost if not start <= when <= leg.away_until]
-    twice = len(stream.received) - len(arrived)
+    outage, arrived = stream.outage(leg.away_from, leg.away_until), len({*stream.received})
+    twice = len(stream.received) - arrived
     away = leg.away_until - leg.away_from
     print(
-        f"  to {leg.to}: away for {away * 1000:.0f} ms; {len(stream.sent)} sent, {len(lost)} lost, "
-        f"{len(beyond)} of them while it was not away, {twice} came twice, {strange} came to others"
+        f"  to {leg.to}: away for {away * 1000:.0f} ms; {len(stream.sent)} sent, {outage}, "
+        f"{twice} came twice, {strange} came to others"
     )
-    for when in beyond[:5]:
+    for when in outage.besides[:5]:
         print(f"    lost {1000 * (when - leg.away_until):.1f} ms after it was back")
-    return len(arrived) > RATE // 2 and not beyond and not twice and not strange
+    return arrived > RATE // 2 and not outage.besides and not twice and not strange
 
 
 def stations(topology: Topology, machine: Interface) -> list[str]:

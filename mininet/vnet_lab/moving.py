@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -79,6 +80,21 @@ class Mover:
         return frames.arp_request(mac, ip, ip).to_bytes()
 
 
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """Datagrams that were lost because a machine moved. Those that are `late` were sent when it was back, and before
+    everybody sent there: in the `seconds` after it was. `besides` has when others were sent: there should be none."""
+
+    lost: int
+    late: int
+    seconds: float
+    besides: list[float]
+
+    def __str__(self) -> str:
+        late = f"{self.late} of them in the {1000 * self.seconds:.1f} ms after it was back, " if self.late else ""
+        return f"{self.lost} lost, {late}{len(self.besides)} of them while it was there"
+
+
 class Stream:
     """Datagrams from one machine to another while the block runs, `RATE` a second whatever becomes of them."""
 
@@ -99,10 +115,17 @@ class Stream:
         self._from.connect((str(machine.address(4)), STREAM_PORT))
         self._threads = [threading.Thread(target=self._send), threading.Thread(target=self._receive)]
 
-    def slowest(self, until: float) -> float:
-        """Of those that had been received by then: the most seconds that one was under way."""
+    def outage(self, start: float, end: float) -> Outage:
+        """What it has cost that the receiver was away from one time to another."""
+        arrived = {*self.received}
+        # What was sent just before it went was still under way.
         whole = zip(self.received, self.came, strict=True)
-        return max((when - self.sent[place] for place, when in whole if when <= until), default=0.0)
+        start -= max((when - self.sent[place] for place, when in whole if when <= start), default=0.0)
+        again = min((self.sent[place] for place in arrived if self.sent[place] >= end), default=end)
+        lost = [when for place, when in enumerate(self.sent) if place not in arrived]
+        besides = [when for when in lost if not start <= when <= again]
+        late = [when for when in lost if end < when <= again]
+        return Outage(len(lost), len(late), max(late, default=end) - end, besides)
 
     def __enter__(self) -> Stream:
         for thread in self._threads:

@@ -81,7 +81,7 @@ def read_again(text: str, folder: Path) -> IntentFile:
     return IntentFile.read(str(path))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(intents(several=True), odd_nodes())
 def test_applied_to_an_empty_controller_it_gives_the_same(
     tmp_path_factory: pytest.TempPathFactory, intent: Intent, odd: dict[str, NodeSpec]

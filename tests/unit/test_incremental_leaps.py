@@ -23,7 +23,7 @@ from ryu_vnet.model.state import Model
 from ryu_vnet.model.values import Combination, Interface, Network, Node, Place, TagGrant, Value, key_of
 from ryu_vnet.schema import FabricSpec, Intent
 
-SHAPES = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SHAPES = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def difference_of(old: Model, new: Model) -> list[tuple[Value | None, Value | None]]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from figure_system import figure
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ryu_vnet.api.pieces import NODES_AT_ONCE, in_pieces
@@ -19,6 +19,7 @@ def fields_set(intent: Intent) -> Any:
     return {name: (tenant.model_fields_set, len(tenant.nodes)) for name, tenant in intent.tenants.items()}
 
 
+@settings(max_examples=30)
 @given(st.lists(st.tuples(SIZES, st.booleans()), max_size=6))
 def test_it_is_the_same(tenants: list[tuple[int, bool]]) -> None:
     body: dict[str, Any] = {"fabric": figure()["fabric"], "tenants": {}}

@@ -174,7 +174,7 @@ def rows_of(old: State, new: State) -> Iterable[SwitchRows]:
             yield SwitchRows(name, *counts)
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(intents(several=True), fabrics(), HISTORIES)
 def test_a_plan_changes_nothing_and_says_what_the_request_changes(intent: Intent, other: Any, steps: Steps) -> None:
     history = Planned(intent, other)
