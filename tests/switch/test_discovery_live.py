@@ -70,6 +70,7 @@ def test_a_machine_comes_and_goes_by_its_hosts_database_alone(framework: str, tm
         centre.ovs.vsctl("del-port", "host2", "tap9")
         centre.wait(lambda: not centre.client.node(NAME)["running"], "it does not run")
         assert centre.client.node(NAME)["interfaces"]["eth0"]["at"] is None
+        centre.wait(lambda: centre.client.status()["realised"], "everybody knows")
         centre.check_tables()
         assert centre.fabric.send(FIRST, [ECHO]) == {}
 

@@ -7,6 +7,7 @@ so that the last of them may be in the middle of a row, or of the commit.
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
@@ -23,6 +24,7 @@ from ryu_vnet.errors import VnetError
 from ryu_vnet.managers.difference import difference
 from ryu_vnet.openflow import replies
 from ryu_vnet.openflow.wire import BundleStep
+from ryu_vnet.schema import NodeSpec
 
 KILLS = 100 // len(COMMANDS)
 """Under each framework."""
@@ -84,7 +86,9 @@ def kill_in_mid_bundle(centre: DataCentre, kept: str, stage: int, draw: random.R
 
     controller.start()
     found = everything(client)
-    has_changed = specs(found[CROWD]["nodes"]) == wanted["tenants"][CROWD]["nodes"]
+    has_changed = specs((node["name"], node) for node in found[CROWD]["nodes"]) == specs(
+        wanted["tenants"][CROWD]["nodes"].items()
+    )
     if has_changed:
         assert len(difference(on_switch, centre.compiled()[front])) >= ROWS
         before[CROWD] = found[CROWD]
@@ -125,9 +129,12 @@ def everything(client: Client) -> Json:
     return {name: {"networks": client.networks(name), "nodes": client.nodes(name)} for name in names}
 
 
-def specs(nodes: list[Json]) -> Json:
-    """Nodes in the form of an intent."""
-    return {node["name"]: {"running": node["running"], "interfaces": node["interfaces"]} for node in nodes}
+def specs(nodes: Iterable[tuple[str, Json]]) -> Json:
+    """Nodes by name, as requests ask for them, whatever else is said of them and whatever is left out."""
+    return {
+        name: NodeSpec.model_validate({key: node[key] for key in NodeSpec.model_fields if key in node}).model_dump()
+        for name, node in nodes
+    }
 
 
 def ask(centre: DataCentre, intent: Json, wait: float, answers: list[Answer]) -> None:
