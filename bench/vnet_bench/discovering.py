@@ -13,11 +13,10 @@ from .fleet import Fleet
 from .floor import Floor
 from .moves import free_places, ports_needed, realised
 from .results import Figure, Results, milliseconds, p99
+from .scale import READ_SECONDS, are_read
 
 SECTION = "intents"
 PATIENCE_SECONDS = 10.0
-READ_SECONDS = 120.0
-"""How long the controller may take to read the databases of all hosts, which it does when switches are calm."""
 
 
 def measure(
@@ -34,7 +33,7 @@ def measure(
     free = free_places(fabric, intent, ports_needed(fabric, intent, 4 * repetitions))[-repetitions:]
     network = next(name for node in spec.nodes.values() for name in node.interfaces["eth0"].networks)
     print("machines come by themselves", flush=True)
-    controller.wait(lambda: _are_read(controller), "all databases are read", READ_SECONDS, 0.2)
+    controller.wait(lambda: are_read(controller), "all databases are read", READ_SECONDS, 0.2)
     seconds = [_came(controller, fleet, tenant, network, f"new{number}", at) for number, at in enumerate(free)]
     results.add(
         Figure(
@@ -45,11 +44,6 @@ def measure(
             values={"median": median(seconds), "p99": p99(seconds), "floor": least.median},
         )
     )
-
-
-def _are_read(controller: Controller) -> bool:
-    databases = controller.ask("GET", "/v1/discovery?limit=1")["databases"]
-    return bool(databases) and all(database["connected"] for database in databases)
 
 
 def _came(controller: Controller, fleet: Fleet, tenant: str, network: str, name: str, at: str) -> float:

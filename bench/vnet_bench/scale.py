@@ -36,6 +36,8 @@ PROBES = 100
 CONCERNED = 3
 """Switches that an attach concerns here: host, rack switch, edge."""
 ROUNDS = 10
+READ_SECONDS = 120.0
+"""How long the controller may take to read the databases of all hosts, which it does when switches are calm."""
 LOOK_SECONDS = 1.0
 """From one look at the metrics to the next while switches come: each look counts all rows, and takes time itself."""
 MB = 1 << 20
@@ -73,6 +75,7 @@ def measure(results: Results, switches: int, sizes: list[int], repetitions: int)
                 whole = Intent.model_construct(fabric=located(fabric, fleet.databases), tenants=intents[nodes].tenants)
                 with _filled(here, whole) as controller:
                     _start(results, controller, fleet, nodes, most)
+                    controller.wait(lambda: are_read(controller), "all databases are read", READ_SECONDS, 0.5)
                     # Dialled anew each time: a connection on which nothing is said for two minutes is given up.
                     with _probes(fleet) as channels:
                         found[nodes] = _attach(controller, whole, channels, repetitions)
@@ -110,6 +113,12 @@ def in_step(controller: Controller, count: int) -> bool:
     """Whether so many switches are in step, and all that was asked for is realised."""
     found = controller.metrics()
     return found.get('vnet_switches{state="in step"}', 0) == count and found["vnet_revisions_unacknowledged"] == 0
+
+
+def are_read(controller: Controller) -> bool:
+    """Whether the controller has read the databases of all switches, which it does after all else."""
+    databases = controller.ask("GET", "/v1/discovery?limit=1")["databases"]
+    return bool(databases) and all(database["connected"] for database in databases)
 
 
 def _start(results: Results, controller: Controller, fleet: Fleet, nodes: int, most: int) -> None:
