@@ -57,7 +57,7 @@ def lanes() -> list[list[Tier]]:
     """What runs at the same time, each a list of what runs one after the other."""
     frameworks = ["ryu", "os-ken"] if sys.version_info < RYU_ENDS else ["os-ken"]
     first, *others = [Tier("lab", "tests/lab", framework) for framework in frameworks]
-    return [[Tier("unit and property", "tests/unit")], [Tier("switch", "tests/switch"), *others], [first]]
+    return [[Tier("unit and property", "tests/unit"), *others], [Tier("switch", "tests/switch")], [first]]
 
 
 def run(tier: Tier) -> Outcome:
