@@ -325,10 +325,11 @@ def _start(work: Work, node: Node, places: dict[str, Place]) -> None:
 
 def _stop(work: Work, node: Node) -> None:
     """It is not seen any more. What it is prepared for stays; else its place was only where it was seen."""
-    interfaces = (replace(one, target=None, left=None, discovered=False) for one in node.interfaces)
-    if not node.prepared:
-        interfaces = (replace(one, place=None) for one in interfaces)
-    work.draft.put(replace(node, running=False, failed=False, interfaces=tuple(interfaces)))
+    interfaces = tuple(
+        replace(one, place=one.place if node.prepared else None, target=None, left=None, discovered=False)
+        for one in node.interfaces
+    )
+    work.draft.put(replace(node, running=False, failed=False, interfaces=interfaces))
 
 
 def _discovered(work: Work, node: Node, names: Iterable[str]) -> None:

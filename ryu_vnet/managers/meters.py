@@ -32,6 +32,6 @@ def ahead_of(steps: Iterable[Step], version: Version, xid: int) -> list[bytes]:
 
 def set_again(wanted: Contents, version: Version, xid: int) -> list[bytes]:
     """What is to be sent when a switch is read: nothing, where none of the rows that it is to have has a meter."""
-    if any(is_metered(value) for value in wanted.rows.values()):
+    if any(map(is_metered, wanted.rows.values())):
         return [messages.meter_modify(version, xid, *_METER)]
     return []

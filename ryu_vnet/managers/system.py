@@ -250,9 +250,7 @@ class System:
     def _request(self, edit: Callable[[Work], None]) -> Answer:
         work = self._try(edit)
         draft, is_declared_anew = work.draft, work.fabric != self.fabric
-        documents: dict[str, Json | None] = {
-            key: to_document(value) if value is not None else None for key, value in draft.changes.items()
-        }
+        documents = _documents(draft)
         gone = _gone(self.fabric, work.fabric) if is_declared_anew else set()
         still = self._admitted(work.fabric) if is_declared_anew else set()
         if is_declared_anew:
@@ -366,11 +364,10 @@ class System:
         """
         draft, others = Draft(self.model), dict[str, Json | None]()
         edit(Work(draft, self.fabric, Allocator(draft, self.revision + 1)), others)
-        own = {key: to_document(value) if value is not None else None for key, value in draft.changes.items()}
-        documents: dict[str, Json | None] = {**others, **own}
+        documents = {**others, **_documents(draft)}
         if not documents:
             return Answer(self.revision, changed=False)
-        changes = [(self.model.get(key), value) for key, value in draft.changes.items()]
+        changes = self._changes(draft)
         was, self._programme, topology = self._programme, Programme(), self.topology
         undone = {key: self.model.get(key) for key in draft.changes}
         self.model.keep(draft.changes)
@@ -692,6 +689,11 @@ class System:
             if (segment is None or self.fabric.switches[name].segment == segment)
             and not self.switches[name].holds(resting.revision)
         ]
+
+
+def _documents(draft: Draft) -> dict[str, Json | None]:
+    """What a draft changes, for the store; None for what is gone."""
+    return {key: to_document(value) if value is not None else None for key, value in draft.changes.items()}
 
 
 def _settle_down(work: Work, who: Moving, left: Place) -> None:
