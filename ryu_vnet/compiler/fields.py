@@ -42,6 +42,8 @@ IP_FRAG = Field("ip_frag", 2, maskable=True)
 vSwitch refuses rows that match on bit 1 being set and on ports, which later fragments do not have."""
 IP_DSCP = Field("ip_dscp", 6)
 """The class of service (RFC 2474), 0 to 63: the upper six bits of IPv4's TOS byte and of IPv6's traffic class."""
+IP_TTL = Field("ip_ttl", 8)
+"""TTL of IPv4, hop limit of IPv6: nw_ttl."""
 IP_PROTO = Field("ip_proto", 8)
 TCP_SRC = Field("tcp_src", 16, maskable=True)
 TCP_DST = Field("tcp_dst", 16, maskable=True)
@@ -49,13 +51,28 @@ UDP_SRC = Field("udp_src", 16, maskable=True)
 UDP_DST = Field("udp_dst", 16, maskable=True)
 SCTP_SRC = Field("sctp_src", 16, maskable=True)
 SCTP_DST = Field("sctp_dst", 16, maskable=True)
+ICMPV4_TYPE = Field("icmpv4_type", 8)
+ICMPV4_CODE = Field("icmpv4_code", 8)
 ICMPV6_TYPE = Field("icmpv6_type", 8)
+ICMPV6_CODE = Field("icmpv6_code", 8)
 ND_TARGET = Field("nd_target", 128, maskable=True)
 ND_SLL = Field("nd_sll", 48)
 ND_TLL = Field("nd_tll", 48)
+ND_RESERVED = Field("nd_reserved", 32)
+"""The flags of a neighbour advertisement (RFC 4861, 4.4): router 1 << 31, solicited 1 << 30, override 1 << 29."""
+ND_OPTIONS_TYPE = Field("nd_options_type", 8)
+"""The type of the only option of a discovery message: 1 source, 2 target link-layer address (RFC 4861, 4.6.1)."""
 ARP_OP = Field("arp_op", 16)
 ARP_SPA = Field("arp_spa", 32, maskable=True)
+ARP_TPA = Field("arp_tpa", 32, maskable=True)
 ARP_SHA = Field("arp_sha", 48)
+ARP_THA = Field("arp_tha", 48)
+TUN_ID = Field("tun_id", 64)
+"""The key of a tunnel: VXLAN's network identifier (24 bits), GRE's key (32 bits)."""
+TUN_SRC = Field("tun_src", 32)
+TUN_DST = Field("tun_dst", 32)
+TUN_IPV6_SRC = Field("tun_ipv6_src", 128)
+TUN_IPV6_DST = Field("tun_ipv6_dst", 128)
 REG0 = Field("reg0", 32, maskable=True)
 REG1 = Field("reg1", 32, maskable=True)
 REG2 = Field("reg2", 32, maskable=True)
@@ -63,6 +80,13 @@ REG3 = Field("reg3", 32, maskable=True)
 REG4 = Field("reg4", 32, maskable=True)
 REG5 = Field("reg5", 32, maskable=True)
 REG6 = Field("reg6", 32, maskable=True)
+REG7 = Field("reg7", 32, maskable=True)
+CT_STATE = Field("ct_state", 32, maskable=True)
+"""What connection tracking says of a packet: bits of `CtState`."""
+CT_NW_PROTO = Field("ct_nw_proto", 8)
+CT_NW_DST = Field("ct_nw_dst", 32, maskable=True)
+CT_TP_DST = Field("ct_tp_dst", 16, maskable=True)
+"""Protocol, destination and destination port of the first packet of the connection, before any translation."""
 VLAN_TCI = Field("vlan_tci", 16, maskable=True)
 """The whole TCI, only as the target of a move: the VLAN identifier is its low 12 bits."""
 
@@ -86,6 +110,7 @@ FIELDS: tuple[Field, ...] = (
     IPV6_DST,
     IP_FRAG,
     IP_DSCP,
+    IP_TTL,
     IP_PROTO,
     TCP_SRC,
     TCP_DST,
@@ -93,13 +118,25 @@ FIELDS: tuple[Field, ...] = (
     UDP_DST,
     SCTP_SRC,
     SCTP_DST,
+    ICMPV4_TYPE,
+    ICMPV4_CODE,
     ICMPV6_TYPE,
+    ICMPV6_CODE,
     ND_TARGET,
     ND_SLL,
     ND_TLL,
+    ND_RESERVED,
+    ND_OPTIONS_TYPE,
     ARP_OP,
     ARP_SPA,
+    ARP_TPA,
     ARP_SHA,
+    ARP_THA,
+    TUN_ID,
+    TUN_SRC,
+    TUN_DST,
+    TUN_IPV6_SRC,
+    TUN_IPV6_DST,
     REG0,
     REG1,
     REG2,
@@ -107,6 +144,11 @@ FIELDS: tuple[Field, ...] = (
     REG4,
     REG5,
     REG6,
+    REG7,
+    CT_STATE,
+    CT_NW_PROTO,
+    CT_NW_DST,
+    CT_TP_DST,
     VLAN_TCI,
 )
 

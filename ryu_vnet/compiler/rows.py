@@ -7,7 +7,7 @@ executes. Nothing here knows a wire format or a switch.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import Enum, IntFlag
 from typing import TypeAlias
 
 from .fields import FIELD_ORDER, Field
@@ -152,6 +152,66 @@ class Clone:
     actions: tuple[Action, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class DecTtl:
+    """Decrement the TTL of IPv4 or the hop limit of IPv6; a packet whose TTL is spent goes no further, and the
+    controller may be told."""
+
+
+class CtState(IntFlag):
+    """Bits of `ct_state` (ovs-fields(7), "Connection Tracking Fields")."""
+
+    NEW = 1
+    ESTABLISHED = 2
+    RELATED = 4
+    REPLY = 8
+    INVALID = 16
+    TRACKED = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Nat:
+    """How connection tracking translates the packets of a new connection, and back (`nat`, ovs-actions(7)).
+
+    `source` or else the destination becomes `address`, or one up to `last`; of its ports one of `ports` is used.
+    Without an address, what was agreed on with the connection's first packet is done again.
+    """
+
+    address: int | None = None
+    is_six: bool = False
+    """Whether it is an IPv6 address."""
+    source: bool = True
+    ports: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """Hand the packet to connection tracking in a zone, and go on with `table` (`ct`, ovs-actions(7)).
+
+    The packet is known there by the bits of `ct_state`. `commit`: its connection is to be remembered. Registers stay.
+    """
+
+    zone: int
+    table: int
+    commit: bool = False
+    nat: Nat | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Untrack:
+    """Forget what connection tracking said of the packet (`ct_clear`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckLarger:
+    """Set a bit of a register if the packet is larger than so many bytes, its Ethernet header included
+    (`check_pkt_larger`)."""
+
+    size: int
+    target: Field
+    bit: int
+
+
 Action: TypeAlias = (
     Output
     | Meter
@@ -164,6 +224,10 @@ Action: TypeAlias = (
     | Decap
     | SetMplsTtl
     | DecMplsTtl
+    | DecTtl
+    | Track
+    | Untrack
+    | CheckLarger
     | Resubmit
     | Clone
 )

@@ -27,15 +27,19 @@ from .rows import (
     CONTROLLER_PORT,
     IN_PORT_PORT,
     Action,
+    CheckLarger,
     Clone,
+    CtState,
     Decap,
     DecMplsTtl,
+    DecTtl,
     Encap,
     FieldMatch,
     Group,
     Match,
     Meter,
     Move,
+    Nat,
     Output,
     PacketType,
     PopVlan,
@@ -45,6 +49,8 @@ from .rows import (
     SetField,
     SetMplsTtl,
     ToGroup,
+    Track,
+    Untrack,
 )
 
 
@@ -55,15 +61,37 @@ class Style(Enum):
     MEANING = "meaning"
 
 
-_MAC_FIELDS = frozenset({"eth_src", "eth_dst", "nd_sll", "nd_tll", "arp_sha"})
-_IPV4_FIELDS = frozenset({"ipv4_src", "ipv4_dst", "arp_spa"})
-_IPV6_FIELDS = frozenset({"ipv6_src", "ipv6_dst", "nd_target"})
+_MAC_FIELDS = frozenset({"eth_src", "eth_dst", "nd_sll", "nd_tll", "arp_sha", "arp_tha"})
+_IPV4_FIELDS = frozenset({"ipv4_src", "ipv4_dst", "arp_spa", "arp_tpa", "tun_src", "tun_dst", "ct_nw_dst"})
+_IPV6_FIELDS = frozenset({"ipv6_src", "ipv6_dst", "nd_target", "tun_ipv6_src", "tun_ipv6_dst"})
 _PORT_FIELDS = frozenset({"tcp_src", "tcp_dst", "udp_src", "udp_dst", "sctp_src", "sctp_dst"})
-_DECIMAL_FIELDS = _PORT_FIELDS | {"in_port", "mpls_bos", "mpls_label", "ip_dscp", "ip_proto", "icmpv6_type", "arp_op"}
+_DECIMAL_FIELDS = _PORT_FIELDS | {
+    "in_port",
+    "mpls_bos",
+    "mpls_label",
+    "ip_dscp",
+    "ip_ttl",
+    "ip_proto",
+    "icmpv4_type",
+    "icmpv4_code",
+    "icmpv6_type",
+    "icmpv6_code",
+    "nd_options_type",
+    "arp_op",
+    "ct_nw_proto",
+    "ct_tp_dst",
+    "tun_id",
+}
 _FRAGMENT_WORDS = {(0, None): "no", (1, None): "first", (3, None): "later", (1, 1): "yes", (0, 2): "not_later"}
 """What ovs-ofctl calls matches on `ip_frag`, by value and mask: it takes nothing but these words."""
-_OFCTL_NAMES = {"ipv4_src": "ip_src", "ipv4_dst": "ip_dst"}
-"""ovs-ofctl calls the addresses of IPv4 so; every other field has there the name that it has here."""
+_OFCTL_NAMES = {
+    "ipv4_src": "ip_src",
+    "ipv4_dst": "ip_dst",
+    "ip_ttl": "nw_ttl",
+    "icmpv4_type": "icmp_type",
+    "icmpv4_code": "icmp_code",
+}
+"""What ovs-ofctl calls otherwise; every other field has there the name that it has here."""
 _MOVE_NAMES = {
     **{f"reg{number}": f"NXM_NX_REG{number}" for number in range(16)},
     "vlan_tci": "NXM_OF_VLAN_TCI",
@@ -105,10 +133,20 @@ def _condition(condition: FieldMatch, style: Style) -> str:
     field, mask = condition.field, condition.mask
     if style is Style.MEANING and field.name in REGISTER_BY_FIELD:
         return f"{_name(field, style)}={_register(field, condition.value, mask)}"
+    if field.name == "ct_state":
+        return f"ct_state={_state(condition.value, field.ones if mask is None else mask)}"
     if field.name == "ip_frag" and (condition.value, mask) in _FRAGMENT_WORDS:
         return f"ip_frag={_FRAGMENT_WORDS[condition.value, mask]}"
     text = f"{_name(field, style)}={_value(field, condition.value)}"
     return text if mask is None else f"{text}/{_mask(field, mask)}"
+
+
+_STATE_WORDS = dict(zip(CtState, ("new", "est", "rel", "rpl", "inv", "trk"), strict=True))
+
+
+def _state(value: int, mask: int) -> str:
+    """Bits of connection tracking: `+trk-new`."""
+    return "".join(f"{'+' if value & state else '-'}{word}" for state, word in _STATE_WORDS.items() if mask & state)
 
 
 def _mask(field: Field, mask: int) -> str:
@@ -145,10 +183,31 @@ def _action(action: Action, style: Style) -> str:
             return f"set_mpls_ttl({ttl})"
         case DecMplsTtl():
             return "dec_mpls_ttl"
+        case DecTtl():
+            return "dec_ttl"
+        case Track(zone, table, commit, nat):
+            parts = ["commit"] * commit + [f"table={_table(table, style)}", f"zone={zone}", *_nat(nat)]
+            return f"ct({','.join(parts)})"
+        case Untrack():
+            return "ct_clear"
+        case CheckLarger(size, target, bit):
+            return f"check_pkt_larger({size})->{_slice(target, bit, 1, style)}"
         case Resubmit(table):
             return f"resubmit(,{_table(table, style)})"
         case Clone(actions):
             return f"clone({actions_text(actions, None, style)})"
+
+
+def _nat(nat: Nat | None) -> list[str]:
+    if nat is None or nat.address is None:
+        return [] if nat is None else ["nat"]
+    address = f"[{IPv6Address(nat.address)}]" if nat.is_six and nat.ports else str(_address(nat))
+    ports = f":{nat.ports[0]}-{nat.ports[1]}" if nat.ports else ""
+    return [f"nat({'src' if nat.source else 'dst'}={address}{ports})"]
+
+
+def _address(nat: Nat) -> IPv4Address | IPv6Address:
+    return IPv6Address(nat.address or 0) if nat.is_six else IPv4Address(nat.address or 0)
 
 
 def _name(field: Field, style: Style) -> str:

@@ -24,12 +24,15 @@ from ..compiler.rows import (
     CONTROLLER_PORT,
     IN_PORT_PORT,
     Action,
+    CheckLarger,
     Clone,
     Decap,
     DecMplsTtl,
+    DecTtl,
     Encap,
     Meter,
     Move,
+    Nat,
     Output,
     PacketType,
     PopVlan,
@@ -38,14 +41,26 @@ from ..compiler.rows import (
     SetField,
     SetMplsTtl,
     ToGroup,
+    Track,
+    Untrack,
 )
 from ..errors import WireError
 from .oxm import decode_field, encode_field, field_header, field_of_header
 from .wire import NICIRA, unpack
 
-_OUTPUT, _SET_MPLS_TTL, _DEC_MPLS_TTL, _PUSH_VLAN, _POP_VLAN, _GROUP, _SET_FIELD = 0, 15, 16, 17, 18, 22, 25
+_OUTPUT, _SET_MPLS_TTL, _DEC_MPLS_TTL, _PUSH_VLAN, _POP_VLAN, _GROUP, _DEC_TTL, _SET_FIELD = (
+    0,
+    15,
+    16,
+    17,
+    18,
+    22,
+    24,
+    25,
+)
 _EXPERIMENTER = 0xFFFF
 _NX_REG_MOVE, _NX_RESUBMIT_TABLE, _NX_CLONE, _NX_ENCAP, _NX_DECAP = 6, 14, 42, 46, 47
+_NX_CT, _NX_NAT, _NX_CT_CLEAR, _NX_CHECK_LARGER = 35, 36, 43, 49
 
 _VLAN_TPID = 0x8100
 _NEXT_PROTOCOL = 0x0000FFFE
@@ -68,9 +83,20 @@ _LAYOUT_CLONE = struct.Struct("!HHIH6x")
 _LAYOUT_ENCAP = struct.Struct("!HHIHHI")
 _LAYOUT_DECAP = struct.Struct("!HHIH2xI")
 
+_LAYOUT_CT = struct.Struct("!HHIHHIHB3xH")
+_LAYOUT_NAT = struct.Struct("!HHIH2xHH")
+_LAYOUT_CT_CLEAR = struct.Struct("!HHIH6x")
+_LAYOUT_CHECK_LARGER = struct.Struct("!HHIHHH4s6x")
+_CT_COMMIT = 1
+_NAT_SOURCE, _NAT_DESTINATION = 1, 2
+_NAT_FOUR, _NAT_SIX, _NAT_FIRST_PORT, _NAT_LAST_PORT = 1, 4, 16, 32
+"""What of a range is said: the first or only address, the first port, the last port (NX_NAT_RANGE_*)."""
+
 _POP_VLAN_BYTES = _LAYOUT_PLAIN.pack(_POP_VLAN, 8)
 _PUSH_VLAN_BYTES = _LAYOUT_PUSH.pack(_PUSH_VLAN, 8, _VLAN_TPID)
 _DEC_MPLS_TTL_BYTES = _LAYOUT_PLAIN.pack(_DEC_MPLS_TTL, 8)
+_DEC_TTL_BYTES = _LAYOUT_PLAIN.pack(_DEC_TTL, 8)
+_CT_CLEAR_BYTES = _LAYOUT_CT_CLEAR.pack(_EXPERIMENTER, 16, NICIRA, _NX_CT_CLEAR)
 
 _STANDARD_NAMES = {
     11: "copy_ttl_out",
@@ -79,7 +105,6 @@ _STANDARD_NAMES = {
     20: "pop_mpls",
     21: "set_queue",
     23: "set_nw_ttl",
-    24: "dec_nw_ttl",
     26: "push_pbb",
     27: "pop_pbb",
 }
@@ -101,12 +126,8 @@ _NX_NAMES = {
     29: "sample",
     33: "masked load",
     34: "conjunction",
-    35: "ct",
-    36: "nat",
-    43: "ct_clear",
     44: "resubmit with conntrack",
     45: "learn with limits",
-    49: "check_pkt_larger",
 }
 """Names of actions that other programs use and we do not, so that an error can say what was found."""
 
@@ -167,6 +188,40 @@ def _encode_dec_mpls_ttl(action: DecMplsTtl) -> bytes:
     return _DEC_MPLS_TTL_BYTES
 
 
+def _encode_dec_ttl(action: DecTtl) -> bytes:
+    return _DEC_TTL_BYTES
+
+
+def _encode_track(action: Track) -> bytes:
+    nat = _encode_nat(action.nat) if action.nat is not None else b""
+    flags = _CT_COMMIT if action.commit else 0
+    length = _LAYOUT_CT.size + len(nat)
+    return _LAYOUT_CT.pack(_EXPERIMENTER, length, NICIRA, _NX_CT, flags, 0, action.zone, action.table, 0) + nat
+
+
+def _encode_nat(nat: Nat) -> bytes:
+    flags, said, values = 0, 0, b""
+    if nat.address is not None:
+        flags = _NAT_SOURCE if nat.source else _NAT_DESTINATION
+        said = _NAT_SIX if nat.is_six else _NAT_FOUR
+        values = nat.address.to_bytes(16 if nat.is_six else 4, "big")
+    if nat.ports is not None:
+        said |= _NAT_FIRST_PORT | _NAT_LAST_PORT
+        values += b"".join(port.to_bytes(2, "big") for port in nat.ports)
+    length = _LAYOUT_NAT.size + len(values)
+    padding = -length % 8
+    return _LAYOUT_NAT.pack(_EXPERIMENTER, length + padding, NICIRA, _NX_NAT, flags, said) + values + bytes(padding)
+
+
+def _encode_untrack(action: Untrack) -> bytes:
+    return _CT_CLEAR_BYTES
+
+
+def _encode_check_larger(action: CheckLarger) -> bytes:
+    where = action.size, action.bit, field_header(action.target)
+    return _LAYOUT_CHECK_LARGER.pack(_EXPERIMENTER, 24, NICIRA, _NX_CHECK_LARGER, *where)
+
+
 def _encode_resubmit(action: Resubmit) -> bytes:
     return _LAYOUT_RESUBMIT.pack(_EXPERIMENTER, 16, NICIRA, _NX_RESUBMIT_TABLE, _SAME_PORT, action.table)
 
@@ -188,6 +243,10 @@ _ENCODERS: dict[type[Any], Callable[[Any], bytes]] = {
     Decap: _encode_decap,
     SetMplsTtl: _encode_set_mpls_ttl,
     DecMplsTtl: _encode_dec_mpls_ttl,
+    DecTtl: _encode_dec_ttl,
+    Track: _encode_track,
+    Untrack: _encode_untrack,
+    CheckLarger: _encode_check_larger,
     Resubmit: _encode_resubmit,
     Clone: _encode_clone,
 }
@@ -240,6 +299,8 @@ def _decode_standard(kind: int, data: bytes) -> Action:
         return SetMplsTtl(unpack(_LAYOUT_TTL, data, 0, "set_mpls_ttl")[2])
     if kind == _DEC_MPLS_TTL:
         return DecMplsTtl()
+    if kind == _DEC_TTL:
+        return DecTtl()
     raise WireError(f"action {_STANDARD_NAMES.get(kind, 'unknown')} (type {kind}) is not one that rows use")
 
 
@@ -254,12 +315,41 @@ def _decode_experimenter(data: bytes, depth: int) -> Action:
         return Resubmit(unpack(_LAYOUT_RESUBMIT, data, 0, "resubmit")[5])
     if kind == _NX_CLONE:
         return Clone(_decode_actions(data[_LAYOUT_CLONE.size :], depth + 1))
+    if kind == _NX_CT:
+        return _decode_track(data)
+    if kind == _NX_CT_CLEAR:
+        return Untrack()
+    if kind == _NX_CHECK_LARGER:
+        *_, size, bit, target = unpack(_LAYOUT_CHECK_LARGER, data, 0, "check_pkt_larger")
+        return CheckLarger(size, field_of_header(target), bit)
     if kind == _NX_ENCAP:
         return Encap(_packet_type(unpack(_LAYOUT_ENCAP, data, 0, "encap")[5]))
     if kind == _NX_DECAP:
         becomes = unpack(_LAYOUT_DECAP, data, 0, "decap")[4]
         return Decap(None if becomes == _NEXT_PROTOCOL else _packet_type(becomes))
     raise WireError(f"Open vSwitch action {_NX_NAMES.get(kind, 'unknown')} (type {kind}) is not one that rows use")
+
+
+def _decode_track(data: bytes) -> Track:
+    *_, flags, _, zone, table, _ = unpack(_LAYOUT_CT, data, 0, "ct")
+    nested = data[_LAYOUT_CT.size :]
+    nat = _decode_nat(nested) if nested else None
+    return Track(zone, table, bool(flags & _CT_COMMIT), nat)
+
+
+def _decode_nat(data: bytes) -> Nat:
+    kind, _, experimenter, subtype, flags, said = unpack(_LAYOUT_NAT, data, 0, "nat")
+    if (kind, experimenter, subtype) != (_EXPERIMENTER, NICIRA, _NX_NAT):
+        raise WireError(f"{data.hex()} inside ct is no nat action, which is the only one that rows use there")
+    at, address, ports = _LAYOUT_NAT.size, None, None
+    is_six = bool(said & _NAT_SIX)
+    if said & (_NAT_FOUR | _NAT_SIX):
+        size = 16 if is_six else 4
+        address = int.from_bytes(data[at : at + size], "big")
+        at += size
+    if said & _NAT_FIRST_PORT:
+        ports = int.from_bytes(data[at : at + 2], "big"), int.from_bytes(data[at + 2 : at + 4], "big")
+    return Nat(address, is_six, address is None or bool(flags & _NAT_SOURCE), ports)
 
 
 def _packet_type(number: int) -> PacketType:

@@ -7,7 +7,7 @@
     +-------------------------------+-------------+-+---------------+
 
 Class 0x8000 holds the fields of the specification, class 1 Open vSwitch's own, registers above all, class 0 what was
-in Open vSwitch before OXM (nicira-ext.h; ovs-fields(7)). `length` counts value and mask, in bytes.
+in Open vSwitch before OXM, class 0x1000 some of Ericsson's (nicira-ext.h, meta-flow.h; ovs-fields(7)). `length` counts value and mask, in bytes.
 
 A match is `type` (16 bits, 1 = OXM), `length` (16 bits, without the padding), the fields, and zeros up to the next
 multiple of 8 bytes (7.2.3.1).
@@ -26,12 +26,13 @@ from .wire import unpack
 _BASIC_CLASS = 0x8000
 _EXTENDED_CLASS = 0x0001
 _OLD_CLASS = 0x0000
+_ERICSSON_CLASS = 0x1000
 
 _BASIC_NAMES = (
     "in_port in_phy_port metadata eth_dst eth_src eth_type vlan_vid vlan_pcp ip_dscp ip_ecn ip_proto ipv4_src ipv4_dst "
     "tcp_src tcp_dst udp_src udp_dst sctp_src sctp_dst icmpv4_type icmpv4_code arp_op arp_spa arp_tpa arp_sha arp_tha "
     "ipv6_src ipv6_dst ipv6_flabel icmpv6_type icmpv6_code nd_target nd_sll nd_tll mpls_label mpls_tc mpls_bos "
-    "pbb_isid tunnel_id ipv6_exthdr unassigned pbb_uca tcp_flags actset_output packet_type"
+    "pbb_isid tun_id ipv6_exthdr unassigned pbb_uca tcp_flags actset_output packet_type"
 )
 """The fields of class 0x8000 by their numbers, counted from 0 (1.3.5 table 11, 1.4.1 table 15, 1.5.1 table 13)."""
 
@@ -39,7 +40,18 @@ _PLACES = {
     **{name: (_BASIC_CLASS, number) for number, name in enumerate(_BASIC_NAMES.split())},
     **{f"reg{number}": (_EXTENDED_CLASS, number) for number in range(16)},
     "ip_frag": (_EXTENDED_CLASS, 26),
+    "ip_ttl": (_EXTENDED_CLASS, 29),
+    "tun_src": (_EXTENDED_CLASS, 31),
+    "tun_dst": (_EXTENDED_CLASS, 32),
+    "ct_state": (_EXTENDED_CLASS, 105),
+    "tun_ipv6_src": (_EXTENDED_CLASS, 109),
+    "tun_ipv6_dst": (_EXTENDED_CLASS, 110),
+    "ct_nw_proto": (_EXTENDED_CLASS, 119),
+    "ct_nw_dst": (_EXTENDED_CLASS, 121),
+    "ct_tp_dst": (_EXTENDED_CLASS, 125),
     "vlan_tci": (_OLD_CLASS, 4),
+    "nd_reserved": (_ERICSSON_CLASS, 1),
+    "nd_options_type": (_ERICSSON_CLASS, 2),
 }
 """Class and number of each field; those that we do not use are here so that an error can name them."""
 _NAMES = {place: name for name, place in _PLACES.items()}
@@ -56,7 +68,7 @@ class _Codec:
 
 
 _HEADER = struct.Struct("!HBB")
-_SIZES = (1, 2, 4, 6, 16)
+_SIZES = (1, 2, 4, 6, 8, 16)
 """Bytes that a value may have: that of a narrower field stands in the low bits of the next of these."""
 _MATCH_HEAD = struct.Struct("!HH")
 _OXM_MATCH = 1
