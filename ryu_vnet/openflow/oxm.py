@@ -7,7 +7,8 @@
     +-------------------------------+-------------+-+---------------+
 
 Class 0x8000 holds the fields of the specification, class 1 Open vSwitch's own, registers above all, class 0 what was
-in Open vSwitch before OXM, class 0x1000 some of Ericsson's (nicira-ext.h, meta-flow.h; ovs-fields(7)). `length` counts value and mask, in bytes.
+in Open vSwitch before OXM, class 0x1000 some of Ericsson's (nicira-ext.h, meta-flow.h; ovs-fields(7)).
+`length` counts value and mask, in bytes.
 
 A match is `type` (16 bits, 1 = OXM), `length` (16 bits, without the padding), the fields, and zeros up to the next
 multiple of 8 bytes (7.2.3.1).
