@@ -36,6 +36,33 @@ class LearnSpec(_Shape):
     )
 
 
+class UplinkSpec(_Shape):
+    """A port of a gateway to an outside network."""
+
+    outside: str = Field(description="The outside network", examples=["internet"])
+    addresses: list[str] = Field(
+        default_factory=list,
+        description="The gateway's own addresses there, one of IPv4 and one of IPv6 at most",
+        examples=[["203.0.113.2", "2001:db8:ff::2"]],
+    )
+
+
+class OutsideSpec(_Shape):
+    """A network that is not ours, which gateways have uplinks to."""
+
+    addresses: list[str] = Field(
+        default_factory=list,
+        description="Addresses and prefixes of it that networks of tenants may have",
+        examples=[["203.0.113.8/29", "2001:db8:5::/48"]],
+    )
+    next_hops: list[str] = Field(
+        default_factory=list,
+        description="Its routers: one for IPv4 and one for IPv6 at most",
+        examples=[["203.0.113.1", "2001:db8:ff::1"]],
+    )
+    mtu: int = Field(1500, ge=576, le=9216, description="Its MTU, in bytes of IP")
+
+
 class SwitchSpec(_Shape):
     """An Open vSwitch bridge. Without a segment it is a core switch."""
 
@@ -58,6 +85,11 @@ class SwitchSpec(_Shape):
         description="Access ports on which machines are learned from their first frame",
         examples=[{"eth3": {"tenant": "red"}}],
     )
+    uplinks: dict[str, UplinkSpec] = Field(
+        default_factory=dict,
+        description="Ports to outside networks, which make it a gateway",
+        examples=[{"eth9": {"outside": "internet", "addresses": ["203.0.113.2"]}}],
+    )
 
 
 class LinkSpec(_Shape):
@@ -74,6 +106,9 @@ class FabricSpec(_Shape):
     mtu: int = Field(1500, ge=576, le=9216, description="MTU of the nodes, in bytes of IP")
     switches: dict[str, SwitchSpec] = Field(default_factory=dict)
     links: list[LinkSpec] = Field(default_factory=list)
+    outside: dict[str, OutsideSpec] = Field(
+        default_factory=dict, description="Networks that are not ours, by name: the Internet"
+    )
 
 
 Text = Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, int) else value)]
@@ -93,6 +128,45 @@ class TrafficSpec(_Shape):
     dscp: int | None = Field(None, ge=0, le=63, description="Code point in the IP header (RFC 2474)", examples=[46])
 
 
+def _subnet(value: object) -> object:
+    return {"prefix": value} if isinstance(value, str) else value
+
+
+def _exit(value: object) -> object:
+    return {"network": value} if isinstance(value, str) else value
+
+
+class SubnetSpec(_Shape):
+    """IP addresses of a network's members. A prefix alone is short for one whose first address is the router's."""
+
+    prefix: str = Field(examples=["10.0.0.0/24"])
+    gateway: str | None = Field(
+        "first", description="The router's address: first, or one of the prefix; null: none", examples=["10.0.0.1"]
+    )
+    dns: list[str] = Field(default_factory=list, description="Servers that members are told", examples=[["9.9.9.9"]])
+    dhcp: bool = Field(True, description="Whether members are told their addresses: DHCP, router advertisements")
+
+
+class ExitSpec(_Shape):
+    """A network's way out. The name of an outside network alone is short for one with all that left to us."""
+
+    network: str = Field(description="The outside network", examples=["internet"])
+    gateways: list[str] = Field(
+        default_factory=list,
+        description="Switches that may be the gateway, the preferred one first; none: all with an uplink, by name",
+        examples=[["gw1", "gw2"]],
+    )
+    address: str | None = Field(
+        None, description="What IPv4 sources become; absent: one is chosen", examples=["203.0.113.10"]
+    )
+    ports: Text | None = Field(
+        None, description="The ports of it that are used; absent: 4096 are chosen", examples=["20000-29999"]
+    )
+    prefix: str | None = Field(
+        None, description="What the IPv6 prefix becomes; absent: IPv6 goes as it is", examples=["2001:db8:5:1::/64"]
+    )
+
+
 class NetworkSpec(_Shape):
     """A private layer-2 broadcast domain."""
 
@@ -104,6 +178,14 @@ class NetworkSpec(_Shape):
         default_factory=list,
         description="Segments in which it keeps a tag whether or not a node of it is there",
         examples=[["A"]],
+    )
+    subnets: list[Annotated[SubnetSpec, BeforeValidator(_subnet)]] = Field(
+        default_factory=list,
+        description="One of IPv4 and one of IPv6 at most; members without an address there are given one",
+        examples=[["10.0.0.0/24", {"prefix": "fd00:1::/64", "dns": ["fd00:1::53"]}]],
+    )
+    outside: Annotated[ExitSpec | None, BeforeValidator(_exit)] = Field(
+        None, description="Its way to an outside network", examples=["internet"]
     )
 
 
@@ -171,11 +253,38 @@ class NodeSpec(_Shape):
     )
 
 
+class FloatingSpec(_Shape):
+    """An outside address that is one member's own, in both directions."""
+
+    network: str = Field(description="A network of the tenant's with a way out", examples=["web"])
+    inside: str = Field(description="The member's address there", examples=["10.0.0.11"])
+    outside: str | None = Field(None, description="The outside network; absent: that of the network's way out")
+
+
+class ForwardSpec(_Shape):
+    """A port of an outside address, and whose port inside it is."""
+
+    network: str = Field(description="A network of the tenant's with a way out", examples=["web"])
+    address: str | None = Field(
+        None, description="The outside address; absent: the one that the network's sources become"
+    )
+    protocol: Literal["tcp", "udp"] = "tcp"
+    port: int = Field(ge=1, le=65535, description="The port of the outside address", examples=[8080])
+    inside: str = Field(description="The member's address", examples=["10.0.0.11"])
+    inside_port: int | None = Field(None, ge=1, le=65535, description="Its port; absent: the same")
+
+
 class TenantSpec(_Shape):
     """A tenant, with the networks and nodes to make or change. Others it has stay as they are."""
 
     networks: dict[str, NetworkSpec] = Field(default_factory=dict)
     nodes: dict[str, NodeSpec] = Field(default_factory=dict)
+    floating: dict[str, FloatingSpec] = Field(
+        default_factory=dict,
+        description="Outside addresses that are one member's own",
+        examples=[{"203.0.113.50": {"network": "web", "inside": "10.0.0.11"}}],
+    )
+    forwards: list[ForwardSpec] = Field(default_factory=list, description="Ports of outside addresses")
 
 
 class Intent(_Shape):

@@ -21,13 +21,12 @@ from .capture import Capture, Point, close_all, is_of_switch
 from .emulation import VnetNet, VnetSwitch
 from .namespaces import Namespace
 from .openvswitch import OpenVSwitch
+from .outside import OutsideHost
 from .sandbox import LabError, run
-from .topology import Interface, Topology, load
+from .topology import PREFIX_LENGTH, Address, Interface, Topology, load
 
 CONTROLLER: Final = "tcp:127.0.0.1:6653"
 OPENFLOW: Final = "OpenFlow14"
-PREFIX_LENGTH: Final = {4: 24, 6: 64}
-"""All nodes of all tenants believe that they share one subnet: nothing but the fabric keeps them apart."""
 FIRST_TABLE: Final = 1000
 """Routing tables from this number on are for single interfaces (ip-route(8): 253 to 255 are the kernel's)."""
 TCP_ESTABLISHED: Final = "01"
@@ -57,6 +56,8 @@ class Lab:
         self._stack = ExitStack()
         self._namespaces: dict[str, Namespace] = {}
         self._senders: dict[str, socket.socket] = {}
+        self.outside: dict[str, OutsideHost] = {}
+        """The networks that are not ours, by name, each a host with an interface at every uplink to it."""
 
     def __enter__(self) -> Lab:
         sandbox.prepare()
@@ -164,6 +165,8 @@ class Lab:
                 raise LabError(f"{owners[name]} and {interface.owner} would both be {name} in Mininet: rename one")
             if name not in self.net:
                 self.net.addHost(name, ip=None)
+        for outside in self.topology.outsides:
+            self.net.addHost(outside.name, ip=None)
 
     def _add_links(self) -> None:
         for link in self.topology.links:
@@ -179,6 +182,13 @@ class Lab:
                 intfName1=interface.name, intfName2=interface.port, addr1=interface.mac,
             )  # fmt: skip
 
+        for outside in self.topology.outsides:
+            for number, uplink in enumerate(outside.uplinks):
+                bridge = self.net[uplink.switch]
+                bridge.mtus[uplink.port] = outside.mtu
+                ends = {"intfName1": f"up{number}", "intfName2": uplink.port}
+                self.net.addLink(self.net[outside.name], bridge, **ends)
+
     def _configure(self) -> None:
         """Addresses, MTU, checksums in software (the user-space data path passes frames on as they are, and a
         checksum that was left to the hardware would never be right), and up: switch ports first."""
@@ -191,6 +201,8 @@ class Lab:
         )
         for port in mtus:
             run("ethtool", "-K", port, "tx", "off")
+        for outside in self.topology.outsides:
+            self.outside[outside.name] = OutsideHost(outside, Namespace(self.net[outside.name].pid))
         interfaces = Counter(interface.owner for interface in self.topology.interfaces)
         for interface in self.topology.interfaces:
             pid = self.net[self.host_name(interface)].pid
@@ -212,10 +224,19 @@ class Lab:
         lines = [f"link set {interface.name} mtu {self.topology.mtu}"]
         for ip in interface.ips:
             nodad = " nodad" if ip.version == 6 else ""
-            lines.append(f"addr add {ip}/{PREFIX_LENGTH[ip.version]} dev {interface.name}{nodad}")
+            lines.append(f"addr add {ip}/{self._length(interface, ip)} dev {interface.name}{nodad}")
         lines.append(f"link set {interface.name} up")
+        for ip in interface.ips:
+            # The first network with a subnet is the way to everywhere else.
+            router = next((subnet for network in interface.networks if (subnet := network.subnet(ip))), None)
+            if router is not None:
+                lines.append(f"route add default via {router.ip} dev {interface.name}")
         run("ip", "-batch", "-", text="\n".join(lines) + "\n")
         run("ethtool", "-K", interface.name, "tx", "off")
+
+    def _length(self, interface: Interface, ip: Address) -> int:
+        subnets = (subnet for network in interface.networks if (subnet := network.subnet(ip)))
+        return next((subnet.network.prefixlen for subnet in subnets), PREFIX_LENGTH[ip.version])
 
     def _route_by_source(self, interface: Interface) -> None:
         """Let what a node with several interfaces sends from this one's addresses go out of this one, and let it alone
@@ -240,7 +261,7 @@ class Lab:
         """Delete all veth pairs in one go, where Mininet runs a command for each and the kernel waits a while for
         each; then end every node."""
         close_all(self._senders.values())
-        for namespace in self._namespaces.values():
+        for namespace in (*self._namespaces.values(), *(host.namespace for host in self.outside.values())):
             namespace.close()
         subprocess.run(("ip", "link", "delete", "group", DEVICE_GROUP), capture_output=True, check=False)
         nodes = (*self.net.hosts, *self.net.switches)

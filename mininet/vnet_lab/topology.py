@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_address, ip_interface, ip_network
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -15,6 +16,9 @@ from .traffic import Content, Term, term
 
 Address: TypeAlias = IPv4Address | IPv6Address
 
+PREFIX_LENGTH: Final = {4: 24, 6: 64}
+"""Where nothing else is said, all nodes of all tenants believe that they share one subnet: nothing but the fabric keeps
+them apart."""
 DEVICE_NAME: Final = 15
 """Longest name of a Linux network device: IFNAMSIZ less the closing NUL. Bridges and ports share one name space."""
 
@@ -46,6 +50,17 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
+class Outside:
+    """A network that is not ours: its routers' addresses with the length of the prefix that they stand in, and the
+    prefixes that are routed to our gateways."""
+
+    name: str
+    routers: tuple[IPv4Interface | IPv6Interface, ...]
+    uplinks: tuple[End, ...]
+    mtu: int
+
+
+@dataclass(frozen=True, slots=True)
 class Network:
     """A network of a tenant. `tagged`: it lets its nodes send 802.1Q tags of their own; `traffic` is the class of
     frames that it is for, nothing where it is for all of them."""
@@ -54,6 +69,12 @@ class Network:
     name: str
     tagged: bool = False
     traffic: tuple[Term, ...] = ()
+    subnets: tuple[IPv4Interface | IPv6Interface, ...] = ()
+    """Its router's address in each subnet."""
+
+    def subnet(self, address: Address) -> IPv4Interface | IPv6Interface | None:
+        """The subnet that an address is in."""
+        return next((subnet for subnet in self.subnets if address in subnet.network), None)
 
     @property
     def ref(self) -> str:
@@ -109,6 +130,7 @@ class Topology:
     switches: tuple[Switch, ...]
     links: tuple[Link, ...]
     interfaces: tuple[Interface, ...]
+    outsides: tuple[Outside, ...] = ()
 
     @property
     def segment_of(self) -> dict[str, str | None]:
@@ -137,6 +159,7 @@ def read(document: dict[str, Any], name: str) -> Topology:
         tuple(Switch(name, body["dpid"], body.get("segment")) for name, body in fabric["switches"].items()),
         tuple(Link(link["kind"], _end(link["a"]), _end(link["b"])) for link in fabric.get("links") or ()),
         tuple(_interfaces(document.get("tenants") or {}, document.get("policies") or {})),
+        tuple(_outsides(fabric)),
     )
     _check_devices(topology)
     return topology
@@ -145,6 +168,23 @@ def read(document: dict[str, Any], name: str) -> Topology:
 def _end(text: str) -> End:
     switch, _, port = text.partition(":")
     return End(switch, port)
+
+
+def _outsides(fabric: dict[str, Any]) -> Iterator[Outside]:
+    for name, body in (fabric.get("outside") or {}).items():
+        uplinks = [
+            End(switch, port)
+            for switch, parts in fabric["switches"].items()
+            for port, uplink in (parts.get("uplinks") or {}).items()
+            if uplink["outside"] == name
+        ]
+        prefixes = [ip_network(text) for text in body.get("addresses", ())]
+        routers = []
+        for text in body.get("next_hops", ()):
+            hop = ip_address(text)
+            length = next((one.prefixlen for one in prefixes if hop in one), PREFIX_LENGTH[hop.version])
+            routers.append(ip_interface(f"{hop}/{length}"))
+        yield Outside(name, tuple(routers), tuple(uplinks), body.get("mtu", 1500))
 
 
 def _interfaces(tenants: dict[str, Any], policies: dict[str, Any]) -> list[Interface]:
@@ -170,13 +210,20 @@ def _interfaces(tenants: dict[str, Any], policies: dict[str, Any]) -> list[Inter
 
 
 def _network(tenant: str, name: str, body: dict[str, Any]) -> Network:
-    return Network(tenant, name, body.get("tagged", False), tuple(map(term, body.get("traffic") or ())))
+    subnets = []
+    for subnet in body.get("subnets") or ():
+        parts = subnet if isinstance(subnet, dict) else {"prefix": subnet}
+        prefix = ip_network(parts["prefix"])
+        subnets.append(ip_interface(f"{parts.get('gateway', prefix[1])}/{prefix.prefixlen}"))
+    classes = tuple(map(term, body.get("traffic") or ()))
+    return Network(tenant, name, body.get("tagged", False), classes, tuple(subnets))
 
 
 def _check_devices(topology: Topology) -> None:
     names = [switch.name for switch in topology.switches]
     names += [end.port for link in topology.links for end in (link.a, link.b)]
     names += [interface.port for interface in topology.interfaces]
+    names += [uplink.port for outside in topology.outsides for uplink in outside.uplinks]
     for name, times in Counter(names).items():
         if len(name) > DEVICE_NAME:
             raise ValueError(f"{topology.name}: {name!r} has {len(name)} characters, a device at most {DEVICE_NAME}")

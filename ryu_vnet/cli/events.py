@@ -19,7 +19,7 @@ pass_session = click.make_pass_decorator(Session)
 
 Json = dict[str, Any]
 
-KINDS = ("request", "realised", "node", "switch", "drift", "discovery", "fabric")
+KINDS = ("request", "realised", "node", "switch", "drift", "discovery", "fabric", "gateway")
 SHOWN_FIRST = 10
 """How many of the last events are shown before those that follow."""
 _COLOURS = {"realised": "green", "drift": "yellow", "fabric": "yellow", "missed": "yellow", "refused": "red"}

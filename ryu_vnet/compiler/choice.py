@@ -16,11 +16,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from . import fields as f
-from .pipeline import CHOICE, CHOICE_REG, CLASS, FORWARD, NETWORK_REG, TAG_REG, Stage
+from .pipeline import CHOICE, CHOICE_REG, CLASS, FORWARD, NETWORK_REG, TAG_REG, TO_FORWARD, Stage
 from .rows import Action, FieldMatch, Origin, Resubmit, Row, SetField, Subject
 from .traffic import Region, for_everybody
 
-TO_FORWARD = Resubmit(FORWARD.table)
 TO_CHOICE = Resubmit(CHOICE.table)
 
 

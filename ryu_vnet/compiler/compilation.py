@@ -16,10 +16,12 @@ from typing import TypeAlias
 
 from ..fabric.declared import Fabric
 from ..fabric.observed import Topology
-from ..model.values import Combination, Network, Node, TagGrant, Value
+from ..model.outside import Floating, Forward, Gateway, NextHop
+from ..model.values import Combination, Network, Node, TagGrant, Value, key_of
 from .facts import address_units, local_units
 from .membership import Membership, Round, network_in
 from .network import wire_targets
+from .outward import router_of
 from .paths import core_units, other_edges, port_units, redeclared, redeclared_units, severed, trunk_units
 from .presence import NOWHERE, Extent, Presence
 from .reach import reach_units
@@ -59,18 +61,28 @@ class Compilation(Membership):
         disbanded: list[Combination] = []
         renumbered: set[str] = set()
         grants: list[TagGrant] = []
+        gateways: list[tuple[Value | None, Value | None]] = []
         for was, now in changes:
             if isinstance(was, Node) or isinstance(now, Node):
                 self._node(was, now, old.fabric, turn)
             elif isinstance(was, Network) or isinstance(now, Network):
                 networks.append((network_in(was), network_in(now)))
                 self._name(network_in(was), network_in(now), old.fabric, turn)
+            elif isinstance(was, Gateway) or isinstance(now, Gateway):
+                gateways.append((was, now))
+            elif isinstance(was, Floating | Forward) or isinstance(now, Floating | Forward):
+                value = now if now is not None else was
+                turn.stale.update(self.outward.let_in(key_of(value) if value is not None else "", was, now))
+            elif isinstance(was, NextHop) or isinstance(now, NextHop):
+                turn.stale.update(self.outward.hop(was, now))
             elif isinstance(was, Combination) or isinstance(now, Combination):
                 disbanded += [was] if isinstance(was, Combination) else []
                 formed += [now] if isinstance(now, Combination) else []
                 renumbered |= {now.ref} if isinstance(was, Combination) and isinstance(now, Combination) else set()
             else:
                 grants += self._grant(was, now)
+        for was, now in gateways:
+            self._gateway(was, now, old.fabric, turn)
         if renumbered:
             turn.stale.update(unit for ref in renumbered for unit in self.network_units(ref))
             self._again([*self._speaking(renumbered)], old.fabric, turn)
@@ -116,6 +128,8 @@ class Compilation(Membership):
                 self._here(new.ref, segment, turn)
             if new.number != old.number:
                 turn.stale.update(self.network_units(new.ref))
+            elif (new.subnets, new.exit) != (old.subnets, old.exit):
+                turn.stale.update(self.service_units(new.ref))
             if new.number != old.number and self._numbered[old.number] == old.ref:
                 del self._numbered[old.number]
 
@@ -123,6 +137,17 @@ class Compilation(Membership):
         del self.presences[ref]
         if self._numbered[number] == ref:
             del self._numbered[number]
+
+    def _gateway(self, old: Value | None, new: Value | None, fabric: Fabric, turn: Round) -> None:
+        """A network's router is on another switch, or is another one, or comes or goes."""
+        was, now = (router_of(value) if isinstance(value, Gateway) else None for value in (old, new))
+        known = new if isinstance(new, Gateway) else old
+        ref = known.ref if isinstance(known, Gateway) else ""
+        there = ref in self.presences
+        turn.stale.update(self.service_units(ref) if there else ())
+        turn.stale.update(self.outward.gateway(old, new))
+        turn.stale.update(self.service_units(ref) if there else ())
+        self._node(was, now, fabric, turn)
 
     def _grant(self, old: Value | None, new: Value | None) -> Iterator[TagGrant]:
         if isinstance(old, TagGrant):
@@ -141,6 +166,7 @@ class Compilation(Membership):
             turn.stale.update([Unit(Kind.NETWORK, ref, carrier, 0) for carrier in carriers])
             self._here(ref, segment, turn)
             turn.stale.update(self._chosen_units(ref, segment))
+            turn.stale.update(self.service_units(ref))
 
     def _here(self, ref: str, segment: str, turn: Round) -> None:
         """What its members in a segment need at their own switches is another."""
@@ -169,10 +195,20 @@ class Compilation(Membership):
             anew = redeclared(old.fabric, fabric)
             segments = {*fabric.inside} - anew
             turn.stale.update(redeclared_units(old.fabric, fabric, anew))
+            if (fabric.outsides, fabric.mtu) != (old.fabric.outsides, old.fabric.mtu):
+                anew_at = {*self.outward.at, *(name for names in fabric.gateways.values() for name in names)}
+            else:
+                anew_at = {*self.outward.at}.intersection(
+                    name for segment in anew for each in (old.fabric, fabric) for name in each.inside.get(segment, ())
+                )
+            for name in anew_at:
+                self._uplinks(name, turn)
         for name in known:
             was, now = old.numbers(name), new.numbers(name)
             ports = {port for port, _ in was.items() ^ now.items()} if was is not now else set()
             turn.stale.update(port_units(old, new, name, ports))
+            if any(uplink.port in ports for uplink in fabric.switches[name].uplinks):
+                self._uplinks(name, turn)
             on = self._on.get(name, {})
             for port in ports & on.keys():
                 turn.stale.update(local_units(self._members[on[port]]))
@@ -187,6 +223,16 @@ class Compilation(Membership):
             self._rewire(segment, old, turn)
         if anew:
             self._take_out(anew, old.fabric, turn)
+
+    def _uplinks(self, switch: str, turn: Round) -> None:
+        """What is about the gateways on a switch is stale."""
+        for fabric in (self.topology.fabric,):
+            known = fabric.switches.get(switch)
+            for uplink in known.uplinks if known is not None else ():
+                turn.stale.add(Unit(Kind.UPLINK, uplink.port, switch, 0))
+        turn.stale.update(self.outward.units_at(switch))
+        for ref in self.outward.at.get(switch, ()):
+            turn.stale.update(self.service_units(ref) if ref in self.presences else ())
 
     def _rewire(self, segment: str, old: Topology, turn: Round) -> None:
         """What is stale of networks because other trunks of a segment are live, or another edge is in charge."""

@@ -20,6 +20,7 @@ from .network import (
     place_row,
     wire_fanouts,
 )
+from .outward import Outward, is_router, resolved
 from .paths import all_units
 from .presence import Audience, Extent, Presence, home_of
 from .rows import Group, Row
@@ -33,6 +34,7 @@ class Facts:
 
     def __init__(self, topology: Topology) -> None:
         self.topology = topology
+        self.outward = Outward()
         self.presences: dict[str, Presence] = {}
         """By the reference of the network or combination."""
         self._tags: dict[tuple[str, int], int] = {}
@@ -72,6 +74,10 @@ class Facts:
                     yield name, shadow_row(interface, network, interface.target is not None)
             case Kind.CLASS | Kind.CHOICE | Kind.PICK:
                 yield from self._choice_parts(unit)
+            case Kind.GATEWAY | Kind.LET_IN | Kind.RESOLVE:
+                yield from self._outward_parts(unit)
+            case Kind.UPLINK | Kind.SHARED:
+                yield from ((unit.at, row) for row in self.outward.uplink_rows(self.topology, unit))
             case _:
                 yield from ((unit.at, part) for part in self._path_parts(unit))
 
@@ -85,6 +91,22 @@ class Facts:
         else:
             classed = self.classed(unit)
             yield from ((unit.at, row) for row in (class_rows(classed) if classed is not None else ()))
+
+    def _outward_parts(self, unit: Unit) -> Iterator[tuple[str, Row]]:
+        presence = self.presences.get(unit.name)
+        gateway = self.outward.gateways.get(unit.name)
+        network = presence.network if presence is not None else None
+        if presence is None or not isinstance(network, Network) or gateway is None:
+            return
+        tag = self._tag(presence, gateway.switch) if gateway.switch in self.topology.fabric.switches else 0
+        routed = self.outward.routed(self.topology, network, tag)
+        if unit.kind is not Kind.RESOLVE:
+            rows = self.outward.network_rows(routed, unit) if routed is not None else ()
+        else:
+            member = self._members.get(unit.number)
+            is_in = member is not None and unit.name in member.node.networks_of(member.interface)
+            rows = resolved(network, member, routed) if member is not None and is_in and not is_router(member) else ()
+        yield from ((gateway.switch, row) for row in rows)
 
     def _path_parts(self, unit: Unit) -> Iterator[Row | Group]:
         switch = self.topology.fabric.switches.get(unit.at)
@@ -206,7 +228,7 @@ class Facts:
     def places_on(self, switch: str) -> Iterator[Place]:
         """The ports of a switch that running interfaces are on."""
         on = ((Place(switch, port), self._members[number]) for port, number in self._on.get(switch, {}).items())
-        return (place for place, member in on if member.interface.place == place)
+        return (place for place, member in on if member.interface.place == place and not is_router(member))
 
     def units(self) -> set[Unit]:
         """All units that there are."""
@@ -240,6 +262,16 @@ class Facts:
                 yield Unit(Kind.CHUNK, ref, name, chunk)
         if isinstance(presence, Audience):
             yield from choice_units(ref, presence)
+        else:
+            yield from self.service_units(ref)
+
+    def service_units(self, ref: str) -> Iterator[Unit]:
+        """What is about the addresses of a network and its gateway."""
+        yield from self.outward.units_of(ref)
+        if ref in self.outward.gateways:
+            for crowd in self.presences[ref].at.values():
+                for number in crowd:
+                    yield Unit(Kind.RESOLVE, ref, "", number)
 
 
 def local_units(member: Member) -> list[Unit]:

@@ -101,6 +101,8 @@ class Membership(Facts):
         for ref in member.node.networks_of(member.interface):
             presence = self._touch(ref, turn)
             turn.stale.add(Unit(Kind.ADDRESS, ref, segment, number))
+            if ref in self.outward.gateways:
+                turn.stale.add(Unit(Kind.RESOLVE, ref, "", number))
             if not is_native(mac, segment, fabric):
                 turn.stale.update(address_units(ref, number, turn.before[ref]))
             known = presence.chunks(home.name)
@@ -131,6 +133,8 @@ class Membership(Facts):
         for ref in refs:
             presence = self._touch(ref, turn)
             turn.stale.add(Unit(Kind.ADDRESS, ref, segment, number))
+            if ref in self.outward.gateways:
+                turn.stale.add(Unit(Kind.RESOLVE, ref, "", number))
             if not is_native(mac, segment, fabric):
                 turn.foreign.append((ref, number))
             known = presence.chunks(home.name)

@@ -30,6 +30,8 @@ def _switch_units(fabric: Fabric, name: str) -> Iterator[Unit]:
     yield Unit(Kind.SWITCH, "", name, 0)
     for target in way_targets(fabric.switches[name], fabric):
         yield Unit(Kind.WAY, target, name, 0)
+    for uplink in fabric.switches[name].uplinks:
+        yield Unit(Kind.UPLINK, uplink.port, name, 0)
 
 
 def route_units(fabric: Fabric, name: str) -> Iterator[Unit]:

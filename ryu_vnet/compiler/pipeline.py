@@ -13,7 +13,7 @@ from enum import IntEnum
 
 from . import fields as f
 from .fields import Field
-from .rows import Action, FieldMatch, Match, Origin, Resubmit, Row, SetField, match
+from .rows import Action, FieldMatch, Match, Origin, Resubmit, Row, SetField, Track, match
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +33,27 @@ ADJACENCY_REG = Register("adjacency", f.REG3, 32, "where the frame goes next")
 FROM_REG = Register("from", f.REG4, 2, "the kind of port it came in by")
 CHOICE_REG = Register("choice", f.REG5, 20, "the networks that it may go out on, while there are several: their number")
 
-REGISTERS = (NETWORK_REG, INTERFACE_REG, TAG_REG, ADJACENCY_REG, FROM_REG, CHOICE_REG)
+UPLINK_REG = Register("uplink", f.REG6, 32, "the port to an outside network that the frame came in by, or goes out by")
+LARGE_REG = Register("large", f.REG7, 1, "whether the frame is larger than where it goes can take")
+
+REGISTERS = (
+    NETWORK_REG,
+    INTERFACE_REG,
+    TAG_REG,
+    ADJACENCY_REG,
+    FROM_REG,
+    CHOICE_REG,
+    UPLINK_REG,
+    LARGE_REG,
+)
 REGISTER_BY_FIELD = {register.field.name: register for register in REGISTERS}
 
 
 class From(IntEnum):
     """Values of the register `from`."""
 
+    NOWHERE = 0
+    """What a gateway's router answers."""
     ACCESS = 1
     TRUNK = 2
     CORE = 3
@@ -103,11 +117,12 @@ class Stage:
         Raises ValueError for a field that the stage may not match on, a stage that may not follow it, or a band
         that it does not have.
         """
-        canonical = match(*conditions)
+        canonical, listed = match(*conditions), tuple(actions)
         self._check(priority, canonical, goto)
-        return Row(
-            self.table, self.priorities[priority], canonical, tuple(actions), goto.table if goto else None, origin
-        )
+        for action in listed:
+            if isinstance(action, Track) and STAGE_BY_TABLE[action.table].name not in self.next:
+                raise ValueError(f"stage {STAGE_BY_TABLE[action.table].name} does not follow {self.name}")
+        return Row(self.table, self.priorities[priority], canonical, listed, goto.table if goto else None, origin)
 
     def _check(self, priority: str, canonical: Match, goto: Stage | None) -> None:
         if priority not in self.priorities:
@@ -124,7 +139,7 @@ PORT = Stage(
     0,
     "which kind of port the frame came in by; a port that nobody declared drops; one to learn on tells who is there",
     (f.IN_PORT,),
-    ("SOURCE", "TAG", "LABEL"),
+    ("SOURCE", "TAG", "LABEL", "UPLINK"),
     {"port": 100, "learn": 50},
 )
 SOURCE = Stage(
@@ -220,6 +235,52 @@ LABEL = Stage(
     ("SERVICE", "EGRESS"),
     {"label": 100, "neighbour": 50},
 )
+UPLINK = Stage(
+    "UPLINK",
+    52,
+    "frames from an outside network: ARP and ND for our addresses are answered, the rest is for whom they are",
+    (
+        f.ETH_DST,
+        f.ETH_TYPE,
+        f.IPV4_DST,
+        f.IPV6_DST,
+        f.IP_PROTO,
+        f.IPV6_SRC,
+        f.ICMPV6_TYPE,
+        f.ND_TARGET,
+        f.ARP_OP,
+        f.ARP_SPA,
+        f.ARP_TPA,
+        f.REG6,
+        f.REG7,
+    ),
+    ("RETURN", "INBOUND", "ADVERTISE"),
+    {"large": 400, "probe": 350, "own": 300, "floating": 200, "prefix": 100},
+)
+RETURN = Stage(
+    "RETURN",
+    54,
+    "what came for an address that networks share, back to the network that it is for; or a port is forwarded",
+    (f.ETH_TYPE, f.IPV4_DST, f.CT_STATE, f.CT_NW_PROTO, f.CT_NW_DST, f.CT_TP_DST),
+    ("INBOUND", "PORTS"),
+    {"known": 200, "forward": 100},
+)
+PORTS = Stage(
+    "PORTS",
+    55,
+    "a forwarded port in the zone of its network: whose port it is",
+    (f.ETH_TYPE, f.IPV4_DST, f.IP_PROTO, f.TCP_DST, f.UDP_DST, f.REG0),
+    ("INBOUND",),
+    {"forward": 100},
+)
+INBOUND = Stage(
+    "INBOUND",
+    56,
+    "into a network from outside: answers to what it sent, and what is let in",
+    (f.ETH_TYPE, f.IPV4_DST, f.IPV6_DST, f.REG0, f.CT_STATE),
+    ("RESOLVE",),
+    {"known": 200, "new": 100},
+)
 SERVICE = Stage(
     "SERVICE",
     60,
@@ -227,6 +288,22 @@ SERVICE = Stage(
     (f.PACKET_TYPE, f.MPLS_LABEL, f.MPLS_BOS),
     ("FORWARD",),
     {"label": 100},
+)
+RESOLVE = Stage(
+    "RESOLVE",
+    66,
+    "routed into a network: the MAC address of the member that has the IP address",
+    (f.ETH_TYPE, f.IPV4_DST, f.IPV6_DST, f.REG0),
+    ("FORWARD",),
+    {"address": 100},
+)
+ADVERTISE = Stage(
+    "ADVERTISE",
+    68,
+    "an answer to neighbour discovery gets its sender's MAC address in, which no row can put in that makes the answer",
+    (f.ETH_TYPE, f.IP_PROTO, f.ICMPV6_TYPE, f.REG4),
+    ("FORWARD",),
+    {"answer": 100},
 )
 FORWARD = Stage(
     "FORWARD",
@@ -241,7 +318,7 @@ EGRESS = Stage(
     80,
     "what the adjacency means today: a port, a tag and a port, or a core port that must be up",
     (f.REG3, f.REG4),
-    ("ENCAP",),
+    ("ENCAP", "OUTBOUND"),
     {"split": 200, "adjacency": 100},
 )
 ENCAP = Stage(
@@ -253,10 +330,85 @@ ENCAP = Stage(
     {"adjacency": 100},
 )
 
-STAGES = (PORT, SOURCE, NEIGHBOUR, NETWORK, CLASS, CHOICE, TAG, LABEL, SERVICE, FORWARD, EGRESS, ENCAP)
+OUTBOUND = Stage(
+    "OUTBOUND",
+    100,
+    "what a network's router is sent: for itself it answers, the rest goes outside, translated in the network's zone",
+    (
+        f.ETH_DST,
+        f.ETH_TYPE,
+        f.IPV4_SRC,
+        f.IPV4_DST,
+        f.IPV6_SRC,
+        f.IPV6_DST,
+        f.IP_FRAG,
+        f.IP_TTL,
+        f.IP_PROTO,
+        f.ICMPV4_TYPE,
+        f.ICMPV6_TYPE,
+        f.ND_TARGET,
+        f.ARP_OP,
+        f.ARP_TPA,
+        f.REG0,
+        f.REG7,
+    ),
+    ("TRANSLATE", "ADVERTISE"),
+    {"probe": 600, "router": 500, "inside": 400, "spent": 350, "large": 300, "floating": 200, "subnet": 100},
+)
+TRANSLATE = Stage(
+    "TRANSLATE",
+    102,
+    "translated in its network's zone: what has an address there that it may have outside",
+    (f.ETH_TYPE, f.IPV4_SRC, f.IPV6_SRC, f.REG0, f.CT_STATE),
+    ("SHARE", "DEPART"),
+    {"own": 100},
+)
+SHARE = Stage(
+    "SHARE",
+    104,
+    "translated in the zone that networks share; where no port is free, the controller is told",
+    (f.ETH_TYPE, f.IPV4_SRC, f.REG0, f.CT_STATE),
+    ("DEPART",),
+    {"exhausted": 200, "own": 100},
+)
+DEPART = Stage(
+    "DEPART",
+    106,
+    "to the next router outside; back in, if it is for an address of our own",
+    (f.ETH_TYPE, f.IPV4_DST, f.IPV6_DST, f.REG6),
+    ("UPLINK",),
+    {"own": 200, "hop": 100},
+)
+
+STAGES = (
+    PORT,
+    SOURCE,
+    NEIGHBOUR,
+    NETWORK,
+    CLASS,
+    CHOICE,
+    TAG,
+    LABEL,
+    UPLINK,
+    RETURN,
+    PORTS,
+    INBOUND,
+    SERVICE,
+    RESOLVE,
+    ADVERTISE,
+    FORWARD,
+    EGRESS,
+    ENCAP,
+    OUTBOUND,
+    TRANSLATE,
+    SHARE,
+    DEPART,
+)
 STAGE_BY_TABLE = {stage.table: stage for stage in STAGES}
 
 TO_EGRESS = Resubmit(EGRESS.table)
+TO_FORWARD = Resubmit(FORWARD.table)
+TO_ADVERTISE = Resubmit(ADVERTISE.table)
 
 # Group numbers: chunk << 20 | network number. Chunks 1 to 2,047 are those of `crowd`: members on this switch. Chunk 0
 # and those from 2,048 to 3,839 have what leaves by wires: neighbours and far segments.
@@ -302,6 +454,13 @@ TELLING_BURST = 20
 """Frames at once."""
 TOLD_BYTES = 64
 """Of a frame, so many are told: its addresses and the start of what it carries."""
+
+SERVICES_METER = 2
+"""The meter of those frames of which networks' services tell: what a router cannot forward, and what is asked of it."""
+SERVICES_RATE = 200
+SERVICES_BURST = 50
+TOLD_PACKET = 256
+"""Of these, so many bytes: all headers, and what an ICMP error has to quote (RFC 792, RFC 4443 2.4)."""
 
 FIRST_LABEL = 16
 """Labels 0 to 15 are reserved (RFC 3032, 2.1; RFC 7274)."""

@@ -203,6 +203,11 @@ class Untrack:
 
 
 @dataclass(frozen=True, slots=True)
+class ForgetPort:
+    """Forget by which port the packet came in, so that it may leave by that port (load:0->NXM_OF_IN_PORT[])."""
+
+
+@dataclass(frozen=True, slots=True)
 class CheckLarger:
     """Set a bit of a register if the packet is larger than so many bytes, its Ethernet header included
     (`check_pkt_larger`)."""
@@ -227,6 +232,7 @@ Action: TypeAlias = (
     | DecTtl
     | Track
     | Untrack
+    | ForgetPort
     | CheckLarger
     | Resubmit
     | Clone

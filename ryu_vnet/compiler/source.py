@@ -51,14 +51,14 @@ def standing_rows(origin: Origin) -> Iterator[Row]:
 
 def _six(interface: Interface) -> list[IPv6Network]:
     """The IPv6 prefixes that an interface may send from."""
-    six = [prefix for prefix in interface.ips or _ANY if isinstance(prefix, IPv6Network)]
+    six = [prefix for prefix in interface.sources or _ANY if isinstance(prefix, IPv6Network)]
     return sorted({*six, link_local(interface.mac)}) if all(prefix.prefixlen for prefix in six) else six
 
 
 def source_rows(interface: Interface, port: int, tagged: bool, is_told: bool) -> Iterator[Row]:
     """What an interface may send, on its OpenFlow port: rows of stage SOURCE. `tagged`: with 802.1Q tags of its own or
     without. `is_told`: the controller is told of each frame."""
-    four = [prefix for prefix in interface.ips or _ANY if isinstance(prefix, IPv4Network)]
+    four = [prefix for prefix in interface.sources or _ANY if isinstance(prefix, IPv4Network)]
     six = _six(interface)
     known = [FieldMatch(f.IN_PORT, port), FieldMatch(f.ETH_SRC, interface.mac)]
     if not tagged:

@@ -35,6 +35,7 @@ from .rows import (
     DecTtl,
     Encap,
     FieldMatch,
+    ForgetPort,
     Group,
     Match,
     Meter,
@@ -95,6 +96,9 @@ _OFCTL_NAMES = {
 _MOVE_NAMES = {
     **{f"reg{number}": f"NXM_NX_REG{number}" for number in range(16)},
     "vlan_tci": "NXM_OF_VLAN_TCI",
+    "nd_target": "OXM_OF_IPV6_ND_TARGET",
+    "nd_sll": "OXM_OF_IPV6_ND_SLL",
+    "nd_tll": "OXM_OF_IPV6_ND_TLL",
 }
 
 
@@ -190,6 +194,8 @@ def _action(action: Action, style: Style) -> str:
             return f"ct({','.join(parts)})"
         case Untrack():
             return "ct_clear"
+        case ForgetPort():
+            return "load:0->NXM_OF_IN_PORT[]"
         case CheckLarger(size, target, bit):
             return f"check_pkt_larger({size})->{_slice(target, bit, 1, style)}"
         case Resubmit(table):

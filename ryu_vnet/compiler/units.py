@@ -35,6 +35,16 @@ class Kind(IntEnum):
     who is in the former networks."""
     PICK = 10
     """For whoever speaks in a combination (`name`), wherever: that an interface is in its last network."""
+    UPLINK = 13
+    """An uplink of a switch, by its port (`name`)."""
+    SHARED = 14
+    """An outside address (`name`, as `outside/address`) that sources become at a switch."""
+    GATEWAY = 15
+    """The router of a network (`name`) on the switch that is its gateway."""
+    LET_IN = 16
+    """What is let in from outside to a network (`name`) for one address in it (`at`)."""
+    RESOLVE = 17
+    """Which member (`number`) of a network (`name`) has an address, wherever frames are routed into the network."""
 
 
 class Unit(NamedTuple):
@@ -43,5 +53,5 @@ class Unit(NamedTuple):
     kind: Kind
     name: str
     at: str
-    """A switch; of an address, a segment."""
+    """A switch; of an address, a segment; of what is let in, an IP address."""
     number: int

@@ -15,7 +15,8 @@ from typing import Any
 import networkx as nx
 
 from ..errors import Problem
-from ..model.names import PORT_LENGTH
+from ..model.names import PORT_LENGTH, Prefix
+from ..model.outside import Address
 from ..model.values import Place
 
 DEFAULT_MTU = 1500
@@ -47,12 +48,48 @@ class Learn:
 
 
 @dataclass(frozen=True, slots=True)
+class Outside:
+    """A network that is not ours, the Internet say, to which gateways have uplinks.
+
+    `addresses` are those of its addresses that networks of tenants may have there. `next_hops` are its routers, one
+    for IPv4 and one for IPv6 at most, to which everything goes. `mtu` is in bytes of IP.
+    """
+
+    addresses: tuple[Prefix, ...] = ()
+    next_hops: tuple[Address, ...] = ()
+    mtu: int = DEFAULT_MTU
+
+    def next_hop(self, version: int) -> Address | None:
+        """Where IPv4 or IPv6 goes; None where it goes nowhere."""
+        return next((hop for hop in self.next_hops if hop.version == version), None)
+
+    def has(self, address: Address) -> bool:
+        """Whether networks of tenants may have an address."""
+        return any(address in prefix for prefix in self.addresses)
+
+
+@dataclass(frozen=True, slots=True)
+class Uplink:
+    """A port of a gateway to an outside network, by name. `addresses` are the gateway's own there, one of IPv4 and one
+    of IPv6 at most."""
+
+    port: str
+    outside: str
+    addresses: tuple[Address, ...] = ()
+
+    def address(self, version: int) -> Address | None:
+        """The gateway's own address of IPv4 or IPv6; None where it has none."""
+        return next((own for own in self.addresses if own.version == version), None)
+
+
+@dataclass(frozen=True, slots=True)
 class Switch:
     """An Open vSwitch bridge.
 
     `number` is granted when it is declared and never used for another. `segment` is None for a core switch.
     `ovsdb` is where its database listens (`unix:/run/openvswitch/db.sock`, `ssl:10.0.0.1:6640`), or None where the
-    controller's default holds. `learn` has the ports on which machines are learned, by name.
+    controller's default holds. `learn` has the ports on which machines are learned, by name; `uplinks` those that lead
+    to outside networks.
     """
 
     name: str
@@ -61,6 +98,11 @@ class Switch:
     segment: str | None = None
     ovsdb: str | None = None
     learn: tuple[Learn, ...] = ()
+    uplinks: tuple[Uplink, ...] = ()
+
+    def uplink(self, outside: str) -> Uplink | None:
+        """Its port to an outside network, the first by name if there are several."""
+        return next((uplink for uplink in self.uplinks if uplink.outside == outside), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +126,7 @@ class Link:
 class Fabric:
     """Everything declared. `segments` gives each its number; `mtu` is that of the nodes, in bytes of IP. `capacities`
     has what nodes may take by placement, in units of size, of those switches that say so. That is no part of `Switch`:
-    no row follows from it.
+    no row follows from it. `outsides` are networks that are not ours.
 
     What is often asked of a fabric is found once and kept with it.
     """
@@ -94,6 +136,7 @@ class Fabric:
     segments: dict[str, int] = field(default_factory=dict)
     mtu: int = DEFAULT_MTU
     capacities: dict[str, int] = field(default_factory=dict)
+    outsides: dict[str, Outside] = field(default_factory=dict)
 
     @cached_property
     def wires(self) -> dict[Place, tuple[LinkKind, Place]]:
@@ -112,6 +155,15 @@ class Fabric:
     def learns(self) -> dict[Place, Learn]:
         """The ports on which machines are learned."""
         return {Place(name, learn.port): learn for name, switch in self.switches.items() for learn in switch.learn}
+
+    @cached_property
+    def gateways(self) -> dict[str, tuple[str, ...]]:
+        """For each outside network, the switches with an uplink to it, by name."""
+        found: dict[str, list[str]] = {name: [] for name in sorted(self.outsides)}
+        for name, switch in sorted(self.switches.items()):
+            for outside in {uplink.outside for uplink in switch.uplinks}:
+                found.setdefault(outside, []).append(name)
+        return {outside: tuple(names) for outside, names in found.items()}
 
     @cached_property
     def core_switches(self) -> frozenset[str]:
@@ -222,6 +274,7 @@ def _switch_problems(fabric: Fabric) -> Iterator[Problem]:
             hint = "leave it out: nodes are on switches of segments"
             yield Problem(f"fabric.switches.{name}.capacity", f"core switch {name} takes no nodes", hint)
         yield from _learn_problems(fabric, switch)
+        yield from _uplink_problems(fabric, switch)
         other = by_dpid.setdefault(switch.dpid, name)
         if other != name:
             hint = "each bridge needs its own (other-config:datapath-id)"
@@ -236,6 +289,31 @@ def _learn_problems(fabric: Fabric, switch: Switch) -> Iterator[Problem]:
             yield Problem(where, f"core switch {switch.name} takes no nodes, so none is learned there", hint)
         if place in fabric.wires:
             yield Problem(where, f"port {place} is used by a link of the fabric", "a port that no link uses")
+
+
+def _uplink_problems(fabric: Fabric, switch: Switch) -> Iterator[Problem]:
+    learns = {learn.port for learn in switch.learn}
+    seen: set[str] = set()
+    for uplink in switch.uplinks:
+        where, place = f"fabric.switches.{switch.name}.uplinks.{uplink.port}", Place(switch.name, uplink.port)
+        if switch.segment is None:
+            hint = "have an uplink on a switch of a segment"
+            yield Problem(where, f"core switch {switch.name} knows no networks, so it is no gateway", hint)
+        if place in fabric.wires or uplink.port in learns:
+            yield Problem(where, f"port {place} is used by a link, or to learn on", "a port that nothing else uses")
+        outside = fabric.outsides.get(uplink.outside)
+        if outside is None:
+            hint = _one_of(fabric.outsides) if fabric.outsides else "declare it under fabric.outside"
+            yield Problem(f"{where}.outside", f"there is no outside network {uplink.outside!r}", hint)
+            continue
+        if uplink.outside in seen:
+            hint = "one uplink of a switch to each outside network"
+            yield Problem(f"{where}.outside", f"{switch.name} has two uplinks to {uplink.outside}", hint)
+        seen.add(uplink.outside)
+        for hop in outside.next_hops:
+            if uplink.address(hop.version) is None:
+                hint = f"give it an IPv{hop.version} address of its own there"
+                yield Problem(f"{where}.addresses", f"it cannot ask for the next router {hop}", hint)
 
 
 def _link_problems(fabric: Fabric, link: Link, where: str) -> Iterator[Problem]:

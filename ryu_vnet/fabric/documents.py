@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from ..errors import StoreError
 from ..model.values import Place
-from .declared import Fabric, Learn, Link, LinkKind, Switch
+from .declared import Fabric, Learn, Link, LinkKind, Outside, Switch, Uplink
 from .observed import PortState
 
 Json = dict[str, Any]
@@ -22,6 +23,7 @@ def fabric_document(fabric: Fabric) -> Json:
         "mtu": fabric.mtu,
         "segments": fabric.segments,
         "capacities": fabric.capacities,
+        "outsides": {name: _outside_document(outside) for name, outside in sorted(fabric.outsides.items())},
         "switches": [
             {
                 "name": s.name,
@@ -30,6 +32,7 @@ def fabric_document(fabric: Fabric) -> Json:
                 "segment": s.segment,
                 "ovsdb": s.ovsdb,
                 "learn": [[learn.port, learn.tenant, learn.most] for learn in s.learn],
+                "uplinks": [[up.port, up.outside, [str(own) for own in up.addresses]] for up in s.uplinks],
             }
             for _, s in sorted(fabric.switches.items())
         ],
@@ -40,13 +43,29 @@ def fabric_document(fabric: Fabric) -> Json:
     }
 
 
+def _outside_document(outside: Outside) -> Json:
+    return {
+        "addresses": [str(prefix) for prefix in outside.addresses],
+        "next_hops": [str(hop) for hop in outside.next_hops],
+        "mtu": outside.mtu,
+    }
+
+
+def _outside(part: Json) -> Outside:
+    addresses = tuple(map(ip_network, part["addresses"]))
+    return Outside(addresses, tuple(map(ip_address, part["next_hops"])), part["mtu"])
+
+
 def fabric_from(document: Json) -> Fabric:
     """The fabric that `fabric_document` made this from. Raises StoreError."""
     try:
         switches = [*map(_switch, document["switches"])]
         links = tuple(Link(LinkKind(part["kind"]), Place(*part["a"]), Place(*part["b"])) for part in document["links"])
         capacities = dict(document.get("capacities", {}))
-        return Fabric({s.name: s for s in switches}, links, dict(document["segments"]), document["mtu"], capacities)
+        # Fabrics stored before there were gateways have none.
+        outsides = {name: _outside(part) for name, part in document.get("outsides", {}).items()}
+        by_name = {s.name: s for s in switches}
+        return Fabric(by_name, links, dict(document["segments"]), document["mtu"], capacities, outsides)
     except (KeyError, TypeError, ValueError) as error:
         raise StoreError(f"the stored fabric cannot be read: {error!r}") from error
 
@@ -54,7 +73,9 @@ def fabric_from(document: Json) -> Fabric:
 def _switch(part: Json) -> Switch:
     # Fabrics stored before there were ports to learn on have none.
     learn = tuple(Learn(*one) for one in part.get("learn", ()))
-    return Switch(part["name"], part["number"], int(part["dpid"], 16), part["segment"], part["ovsdb"], learn)
+    uplinks = tuple(Uplink(port, to, tuple(map(ip_address, own))) for port, to, own in part.get("uplinks", ()))
+    dpid = int(part["dpid"], 16)
+    return Switch(part["name"], part["number"], dpid, part["segment"], part["ovsdb"], learn, uplinks)
 
 
 def admission(switch: Switch) -> Json:

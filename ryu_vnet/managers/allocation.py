@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from ..compiler.pipeline import FIRST_LABEL, LAST_LABEL
 from ..errors import Exhausted
+from ..model.outside import FIRST_ZONE, LAST_ZONE, ZONES, Gateway
 from ..model.state import Draft
 from ..model.values import LABELS, Combination, Network, Resting, TagGrant, tag_space
 
@@ -42,6 +43,19 @@ class Allocator:
     def return_number(self, network: Network | Combination) -> None:
         """Let the number of a network or combination rest that is gone."""
         self._draft.put(Resting(LABELS, network.number, network.number, self.revision))
+
+    def zone(self, network: Network) -> int:
+        """A free conntrack zone for a network. Raises Exhausted."""
+        own = self._draft.resting_of(ZONES, network.number)
+        if own is not None:
+            self._draft.delete(own)
+            return own.identifier
+        what = f"network {network.ref} cannot have a way out: all {LAST_ZONE - FIRST_ZONE + 1} conntrack zones are"
+        return self._lowest_free(ZONES, FIRST_ZONE, LAST_ZONE, what)
+
+    def return_zone(self, gateway: Gateway) -> None:
+        """Let the conntrack zone of a gateway rest that is gone."""
+        self._draft.put(Resting(ZONES, gateway.zone, gateway.network, self.revision))
 
     def settle_tags(self, network: Network | Combination, needed: set[str], segments: Iterable[str]) -> None:
         """Of all `segments`, grant tags in those that need one, and let those of the others rest. Raises Exhausted."""

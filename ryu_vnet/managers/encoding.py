@@ -76,7 +76,7 @@ class Encoder:
         return {switch: _by_key(pairs) for switch, pairs in found.items()}
 
     def _local(self, local: Local) -> Rows:
-        ips = local.interface.ips
+        ips = local.interface.sources
         lengths = tuple([(prefix.version, prefix.prefixlen) for prefix in ips])
         has_own = (6, 128) in lengths and link_local(local.interface.mac) in ips
         shape = local.tagged, local.speaks, lengths, has_own, local.is_arrival, local.is_beside
@@ -151,7 +151,7 @@ def _local_slots(local: Local) -> list[bytes]:
         local.number.to_bytes(4, "big") if local.speaks is not Speaks.NOWHERE else b"",
         local.tag.to_bytes(4, "big") if local.speaks is Speaks.ON_ONE else b"",
         link_local_bytes(mac),
-        *[prefix.network_address.packed for prefix in interface.ips],
+        *[prefix.network_address.packed for prefix in interface.sources],
     ]
 
 
@@ -196,8 +196,8 @@ def _learn_local_stamp(local: Local) -> Stamp | None:
 def _local_sample(local: Local, chance: random.Random) -> Local:
     mac = chance.randrange(1 << 40) | 0x0200_0000_0000
     own = link_local(local.interface.mac)
-    ips = tuple(link_local(mac) if prefix == own else _sample(prefix, chance) for prefix in local.interface.ips)
-    interface = replace(local.interface, number=chance.randrange(1 << 24, 1 << 28), known_mac=mac, ips=ips)
+    ips = tuple(link_local(mac) if prefix == own else _sample(prefix, chance) for prefix in local.interface.sources)
+    interface = replace(local.interface, number=chance.randrange(1 << 24, 1 << 28), known_mac=mac, ips=ips, leases=())
     port, number, tag = (
         chance.randrange(1 << 24, 1 << 31),
         chance.randrange(1 << 16, 1 << 20),

@@ -28,7 +28,7 @@ EVENT_PREFIX = "event/"
 EVENTS_KEPT = 10_000
 """How many events are kept where the settings say no other number."""
 
-Kind: TypeAlias = Literal["request", "realised", "node", "switch", "drift", "discovery", "fabric"]
+Kind: TypeAlias = Literal["request", "realised", "node", "switch", "drift", "discovery", "fabric", "gateway"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,5 @@
-"""The one meter that a switch has: what bounds how much it tells the controller (`pipeline.TELLING_METER`).
+"""The meters that a switch has, which bound how much it tells the controller: of machines that are learned
+(`pipeline.TELLING_METER`), and of what networks' services are asked (`pipeline.SERVICES_METER`).
 
 A meter goes into no bundle, and a row that names one is refused where it is not there. So it is made ahead of every
 change that has such a row; where it is there already the switch says so, and nobody minds. Whenever the switch is read,
@@ -13,25 +14,34 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..compiler.pipeline import TELLING_BURST, TELLING_METER, TELLING_RATE
+from ..compiler.pipeline import (
+    SERVICES_BURST,
+    SERVICES_METER,
+    SERVICES_RATE,
+    TELLING_BURST,
+    TELLING_METER,
+    TELLING_RATE,
+)
 from ..openflow import messages
 from ..openflow.changes import Kind, Step
-from ..openflow.rows import is_metered
+from ..openflow.rows import is_metered, meter_in
 from ..openflow.wire import Version
 from .difference import Contents
 
-_METER = TELLING_METER, TELLING_RATE, TELLING_BURST
+_METERS = {
+    TELLING_METER: (TELLING_RATE, TELLING_BURST),
+    SERVICES_METER: (SERVICES_RATE, SERVICES_BURST),
+}
+"""Frames a second and at once, by meter."""
 
 
 def ahead_of(steps: Iterable[Step], version: Version, xid: int) -> list[bytes]:
     """What is to be sent before these steps: nothing, where no row among them has a meter."""
-    if any(kind is Kind.ROW_ADD and is_metered(value) for kind, _, value in steps):
-        return [messages.meter_add(version, xid, *_METER)]
-    return []
+    named = {meter_in(value) for kind, _, value in steps if kind is Kind.ROW_ADD and is_metered(value)}
+    return [messages.meter_add(version, xid, number, *_METERS[number]) for number in sorted(named)]
 
 
 def set_again(wanted: Contents, version: Version, xid: int) -> list[bytes]:
     """What is to be sent when a switch is read: nothing, where none of the rows that it is to have has a meter."""
-    if any(map(is_metered, wanted.rows.values())):
-        return [messages.meter_modify(version, xid, *_METER)]
-    return []
+    named = {meter_in(value) for value in wanted.rows.values() if is_metered(value)}
+    return [messages.meter_modify(version, xid, number, *_METERS[number]) for number in sorted(named)]

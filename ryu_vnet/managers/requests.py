@@ -19,6 +19,7 @@ from ..model.values import Interface, Network, Node, Place, Tenant
 from ..schema import FabricSpec, Intent, InterfaceSpec, NetworkSpec, NodeSpec, SwitchSpec, TenantSpec, TrafficSpec
 from .addresses import asked_for, choose_mac
 from .allocation import Allocator
+from .outside import exit_of, outsides_of, put_floating, put_forward, subnets_of, uplinks_of
 from .policies import made, refuse_made, replace_policies
 from .rulebook import Rulebook
 
@@ -65,7 +66,7 @@ def put_fabric(work: Work, spec: FabricSpec) -> None:
     if not found:
         segments = _segments(work, {s.segment for s in switches.values() if s.segment is not None})
         capacities = {name: part.capacity for name, part in spec.switches.items() if part.capacity is not None}
-        work.fabric = Fabric(switches, links, segments, spec.mtu, capacities)
+        work.fabric = Fabric(switches, links, segments, spec.mtu, capacities, outsides_of(spec.outside))
         found.extend(problems(work.fabric))
     if found:
         raise Invalid(found)
@@ -79,6 +80,7 @@ def _switches(work: Work, spec: FabricSpec, found: list[Problem]) -> Iterator[tu
             if part.segment is not None:
                 check_name(part.segment, f"{where}.segment")
             learn = _learn(part, where)
+            uplinks = uplinks_of(part.uplinks, where)
         except Invalid as error:
             found.extend(error.problems)
             continue
@@ -93,7 +95,7 @@ def _switches(work: Work, spec: FabricSpec, found: list[Problem]) -> Iterator[tu
             counters = work.draft.counters()
             number = counters.switch
             work.draft.put(replace(counters, switch=number + 1))
-        yield name, Switch(name, number, part.dpid, part.segment, part.ovsdb, learn)
+        yield name, Switch(name, number, part.dpid, part.segment, part.ovsdb, learn, uplinks)
 
 
 def _learn(spec: SwitchSpec, where: str) -> tuple[Learn, ...]:
@@ -172,7 +174,10 @@ def put_network(work: Work, tenant: str, name: str, spec: NetworkSpec) -> None:
     if known is not None:
         refuse_made(work.draft, known)
     number = known.number if known else work.allocator.network_number(f"network {tenant}/{name}")
-    work.draft.put(Network(tenant, name, number, spec.tagged, traffic, reserve))
+    where = f"tenants.{tenant}.networks.{name}"
+    subnets = subnets_of(spec.subnets, f"{where}.subnets")
+    way_out = exit_of(spec.outside, subnets, work.fabric, f"{where}.outside") if spec.outside is not None else None
+    work.draft.put(Network(tenant, name, number, spec.tagged, traffic, reserve, subnets=subnets, exit=way_out))
 
 
 def _reserved(fabric: Fabric, segments: list[str], where: str) -> tuple[str, ...]:
@@ -223,6 +228,10 @@ def delete_network(work: Work, tenant: str, name: str) -> None:
     if members:
         named = ", ".join(member.node.ref for member in members[:5]) + (", ..." if len(members) > 5 else "")
         raise Conflict(f"network {network.ref} still has {len(members)} member(s) ({named}): detach them first")
+    let_in = work.draft.let_in(network.ref)
+    if let_in:
+        named = ", ".join(str(value.address) for value in let_in[:5]) + (", ..." if len(let_in) > 5 else "")
+        raise Conflict(f"network {network.ref} is still reached from outside by {named}: give that up first")
     work.draft.delete(network)
     work.allocator.return_number(network)
 
@@ -307,7 +316,8 @@ def _interface(
     number = old.number if old else work.allocator.interface_number()
     # Whoever gives us the address back that we have chosen asks for no other.
     chosen = old is not None and old.chosen and old.known_mac == mac
-    new = Interface(name, number, mac, ips, None, tuple(sorted({*spec.networks})), chosen, iface_id=spec.iface_id)
+    networks, leases = tuple(sorted({*spec.networks})), old.leases if old else ()
+    new = Interface(name, number, mac, ips, None, networks, chosen, iface_id=spec.iface_id, leases=leases)
     new = _at(work, new, place)
     if old is None or old.place != place:
         return new
@@ -419,6 +429,16 @@ def _apply_tenant(work: Work, name: str, spec: TenantSpec, found: list[Problem])
     for node, node_spec in spec.nodes.items():
         try:
             put_node(work, name, node, node_spec)
+        except Invalid as error:
+            found.extend(error.problems)
+    for address, floating in spec.floating.items():
+        try:
+            put_floating(work.draft, work.fabric, name, address, floating)
+        except Invalid as error:
+            found.extend(error.problems)
+    for index, forward in enumerate(spec.forwards):
+        try:
+            put_forward(work.draft, work.fabric, name, forward, f"tenants.{name}.forwards[{index}]")
         except Invalid as error:
             found.extend(error.problems)
 

@@ -9,6 +9,7 @@ from ..compiler.facts import shadows
 from ..compiler.presence import Presence, home_of
 from ..compiler.traffic import combinations, in_order
 from ..fabric.declared import Fabric
+from ..model.outside import Gateway
 from ..model.state import Draft, Member, Model, Shared
 from ..model.values import Combination, Network, Node, Value, combination_ref
 from .requests import Work
@@ -119,6 +120,7 @@ def _tag(
         segments = [*{*work.fabric.segments, *fabric.segments}]
         for network in sorted(draft.networks(), key=_number):
             homes = {segment for member in draft.members(network.ref) for segment in segments_of(member, work.fabric)}
+            homes |= {segment for _, segment in _memberships(draft.gateway(network.ref), work.fabric)}
             _settle_tags(work, network, _with_trunks(homes.union(network.reserve), work.fabric), segments)
         return
     for network in sorted(filter(None, map(draft.network, moved)), key=_number):
@@ -157,6 +159,9 @@ def _moved(draft: Draft, model: Model, fabric: Fabric) -> dict[str, Counter[str]
 
 
 def _memberships(value: Value | None, fabric: Fabric) -> Iterable[tuple[str, str]]:
+    if isinstance(value, Gateway):
+        segment = fabric.switches[value.switch].segment if value.switch in fabric.switches else None
+        yield from ((value.ref, each) for each in (segment,) if each is not None)
     if isinstance(value, Node):
         for interface in value.interfaces:
             segments = [*segments_of(Member(value, interface), fabric)]

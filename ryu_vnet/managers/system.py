@@ -51,8 +51,11 @@ from .delivery import Delivery
 from .difference import Before, difference
 from .drift import Drift
 from .events import EVENT_PREFIX, EVENTS_KEPT, Event, EventLog, Kind, event_from, event_key, event_number
+from .exits import check_let_in, settle_exits
 from .fsck.documents import refusal
 from .history import History
+from .hops import Hops
+from .leases import Leases
 from .listening import Listening
 from .moving import Moves, Moving
 from .placement import Placer
@@ -121,6 +124,7 @@ class System:
         self._programme = Programme()
         self._policing = Policing()
         self._checker = Checker()
+        self._leases = Leases()
         self.delivery = Delivery(send, clock)
         self.delivery.on_ports = self._on_ports
         self.delivery.on_heard = self._on_heard
@@ -146,6 +150,8 @@ class System:
         self.listening = Listening(self, clock, soon)
         self.announcing = Announcing(self.delivery, self.note)
         """What link ports hear of each other, by which the declared fabric is checked."""
+        self.hops = Hops(self, clock, soon)
+        """Where the next routers of outside networks are."""
         self._awaited = AwaitedPorts()
         self._moves = Moves()
         self._arriving: set[Moving] = set()
@@ -187,6 +193,11 @@ class System:
     def presence(self, ref: str) -> Presence | None:
         """Where the present members of a network, by reference, are; None where there is no such network."""
         return self._programme.compilation.presences.get(ref)
+
+    def is_fit_gateway(self, name: str) -> bool:
+        """Whether a switch can be the gateway of a network now: it is there, and so are its uplinks."""
+        switch = self.fabric.switches.get(name)
+        return switch is not None and all(self.topology.port_up(Place(name, uplink.port)) for uplink in switch.uplinks)
 
     @property
     def switches(self) -> dict[str, CommunicationManager]:
@@ -313,6 +324,9 @@ class System:
         work = Work(draft, self.fabric, Allocator(draft, self.revision + 1))
         edit(work)
         self._policing.police(work, self.model, self.fabric)
+        self._leases.settle(work, self.model)
+        settle_exits(work, self.model, self.fabric, self.is_fit_gateway)
+        check_let_in(work, self.model)
         self._checker.check(work, self.fabric)
         settle(work, self.model, self.fabric, self._programme.compilation.presences)
         return work
@@ -438,6 +452,7 @@ class System:
         """Note the ports that running nodes need and that nobody has seen, and who moves."""
         for old, new in changes:
             self._moves.changed(old, new, revision)
+            self._leases.changed(old, new)
             self.on_value(old, new)
             for place in _places(old) - _places(new):
                 self._awaited.discard(place)
@@ -461,6 +476,7 @@ class System:
     def _on_heard(self, name: str, told: PacketIn) -> None:
         self.listening.heard(name, told)
         self.announcing.heard(name, told, self.topology, self._clock())
+        self.hops.heard(name, told)
         origin = origin_of(told.cookie)
         who = self._moves.of_interface(origin.number) if origin is not None else None
         if origin is not None and origin.subject is Subject.INTERFACE and who is not None and who not in self._arriving:
@@ -630,6 +646,7 @@ class System:
         """To be called about once a second: identifiers that have rested are free again."""
         self._save_ports()
         self.delivery.tick()
+        self.hops.ask()
         if self._in_step or self._reported:
             self._take_in_soon()
         now = self._clock()

@@ -97,7 +97,7 @@ def _usual_kind(sender: Member, aim: _Target) -> str:
 
 
 def _address(member: Member, version: int) -> Prefix | None:
-    return next((prefix for prefix in member.interface.ips if prefix.version == version), None)
+    return next((prefix for prefix in member.interface.sources if prefix.version == version), None)
 
 
 def _frame(sender: Member, aim: _Target, kind: str) -> Packet:

@@ -5,11 +5,13 @@ The kind of a document is the part of its key before the first slash.
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from ..errors import StoreError
+from . import outside_documents as outside
 from .names import format_mac, format_prefix, parse_mac, parse_prefix
+from .outside import Floating, Forward, Gateway, NextHop
 from .policy import Policy, policy_document, policy_from
 from .traffic import Term
 from .values import Combination, Counters, Interface, Network, Node, Place, Resting, TagGrant, Tenant, Value
@@ -41,13 +43,28 @@ def to_document(value: Value) -> Json:
         }
         others = ((name, getattr(value, name), usual) for name, usual in _USUAL.items())
         return document | {name: own for name, own, usual in others if own != usual}
-    return policy_document(value) if isinstance(value, Policy) else asdict(value)
+    if isinstance(value, Policy):
+        return policy_document(value)
+    if isinstance(value, Gateway | Floating | Forward | NextHop):
+        return outside.document(value)
+    if isinstance(value, Network):
+        return _network_document(value)
+    return asdict(value)
+
+
+def _network_document(network: Network) -> Json:
+    document = asdict(replace(network, subnets=(), exit=None))
+    return document | {
+        "subnets": [outside.subnet_document(subnet) for subnet in network.subnets],
+        "exit": outside.exit_document(network.exit) if network.exit is not None else None,
+    }
 
 
 def _interface_document(interface: Interface) -> Json:
     place = interface.place
     known: Json = {"iface_id": interface.iface_id} if interface.iface_id is not None else {}
     known |= {"discovered": True} if interface.discovered else {}
+    known |= {"leases": [format_prefix(prefix) for prefix in interface.leases]} if interface.leases else {}
     return known | {
         "name": interface.name,
         "number": interface.number,
@@ -85,7 +102,10 @@ def from_document(key: str, document: Json) -> Value:
             case "network":
                 terms = tuple(map(_term, document.get("traffic", ())))
                 reserve = tuple(document.get("reserve", ()))
-                return Network(**{**document, "traffic": terms, "reserve": reserve})
+                subnets = tuple(map(outside.subnet_from, document.get("subnets", ())))
+                way_out = outside.exit_from(document["exit"]) if document.get("exit") else None
+                parts = {"traffic": terms, "reserve": reserve, "subnets": subnets, "exit": way_out}
+                return Network(**{**document, **parts})
             case "combination":
                 return Combination(**{**document, "networks": tuple(document["networks"])})
             case "node":
@@ -104,6 +124,8 @@ def from_document(key: str, document: Json) -> Value:
                 return Resting(**document)
             case "counters":
                 return Counters(**document)
+            case "gateway" | "floating" | "forward" | "nexthop":
+                return outside.value_from(kind, document)
     except (KeyError, TypeError, ValueError) as error:
         raise StoreError(f"document {key} cannot be read: {error!r}") from error
     raise StoreError(f"document {key} is of no kind that this version knows")
@@ -130,4 +152,5 @@ def _interface(document: Json) -> Interface:
         _place(document.get("left")),
         document.get("iface_id"),
         document.get("discovered", False),
+        tuple(map(parse_prefix, document.get("leases", ()))),
     )

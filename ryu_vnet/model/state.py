@@ -14,6 +14,7 @@ from typing import TypeAlias, TypeVar
 
 from .hosted import Hosted
 from .names import format_mac
+from .outside import ZONES, Address, Floating, Forward, Gateway, NextHop
 from .policy.rules import Policy, in_order
 from .values import (
     LABELS,
@@ -81,6 +82,10 @@ class _Values:
         """By network: with which others somebody is in it."""
         self.ending: dict[str, set[str]] = {}
         """By network: the keys of the combinations of which it is the last."""
+        self.let_in: dict[str, set[str]] = {}
+        """By network: the keys of what comes in to it from outside."""
+        self.holders: dict[tuple[str, Address], set[str]] = {}
+        """By outside network and address: the keys of what has or uses it."""
         self.macs: dict[int, set[str]] = {}
         """Who has each MAC address."""
         self.hosted = Hosted()
@@ -137,6 +142,13 @@ class _Values:
                 _change(self.ending, value.last, key, add=add)
             case TagGrant():
                 self._index_identifier(tag_space(value.segment), value.tag, key, add=add)
+            case Gateway():
+                self._index_identifier(ZONES, value.zone, key, add=add)
+                if value.address is not None:
+                    _change(self.holders, (value.outside, value.address), key, add=add)
+            case Floating() | Forward():
+                _change(self.let_in, value.ref, key, add=add)
+                _change(self.holders, (value.outside, value.address), key, add=add)
             case Resting():
                 self._index_identifier(value.space, value.identifier, key, add=add)
                 _change(self.resting, (value.space, value.network), key, add=add)
@@ -305,6 +317,12 @@ class Model:
     def _ending(self, network: str) -> set[str]:
         return self._all.ending.get(network, set())
 
+    def _holders(self, where: tuple[str, Address]) -> set[str]:
+        return self._all.holders.get(where, set())
+
+    def _let_in(self, network: str) -> set[str]:
+        return self._all.let_in.get(network, set())
+
     def taken(self) -> Mapping[str, int]:
         """How much of each switch the nodes take that have a place there, running or not, in units of size."""
         return self._all.hosted.taken
@@ -359,6 +377,32 @@ class Model:
     def nodes(self, tenant: str | None = None) -> list[Node]:
         """All nodes, or those of a tenant, by reference."""
         return self._every(f"node/{tenant}/" if tenant else "node/", Node)
+
+    def gateway(self, ref: str) -> Gateway | None:
+        """The gateway of a network by reference."""
+        return self._typed(f"gateway/{ref}", Gateway)
+
+    def gateways(self) -> list[Gateway]:
+        """All gateways, by the reference of the network."""
+        return self._every("gateway/", Gateway)
+
+    def floating(self, outside: str, address: object) -> Floating | None:
+        """Whose own an outside address is."""
+        return self._typed(f"floating/{outside}/{address}", Floating)
+
+    def holding(self, outside: str, address: Address) -> list[Gateway | Floating | Forward]:
+        """What has an outside address, or ports of it, or is reached by it; by key."""
+        found = (self.get(key) for key in sorted(self._holders((outside, address))))
+        return [value for value in found if isinstance(value, Gateway | Floating | Forward)]
+
+    def let_in(self, ref: str) -> list[Floating | Forward]:
+        """What comes in to a network, by reference, from outside; by key."""
+        found = (self.get(key) for key in sorted(self._let_in(ref)))
+        return [value for value in found if isinstance(value, Floating | Forward)]
+
+    def next_hops(self) -> list[NextHop]:
+        """All outside routers that have said where they are, by switch, port and address."""
+        return self._every("nexthop/", NextHop)
 
     def policy(self, name: str) -> Policy | None:
         """A policy by name."""
@@ -493,6 +537,12 @@ class Draft(Model):
 
     def _ending(self, network: str) -> set[str]:
         return super()._ending(network) | self._unchanged(self._base._ending(network))
+
+    def _holders(self, where: tuple[str, Address]) -> set[str]:
+        return super()._holders(where) | self._unchanged(self._base._holders(where))
+
+    def _let_in(self, network: str) -> set[str]:
+        return super()._let_in(network) | self._unchanged(self._base._let_in(network))
 
     def taken(self) -> Mapping[str, int]:
         return _summed(self._base.taken(), super().taken(), self._replaced.taken)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from .names import Prefix
+from .outside import Exit, Floating, Forward, Gateway, NextHop, Subnet
 from .policy.rules import Policy
 from .traffic import Term
 
@@ -30,6 +31,8 @@ class Network:
     class of frames that it is for, nothing where it is for all of them. `reserve` has the segments, sorted, in which it
     keeps a tag whether or not a member is there. `made_by` is the template of policies that makes it, and None where
     somebody asked for it: what a template makes is there as long as it has members.
+
+    With `subnets`, IPv4 and IPv6 each one at most, its members have addresses of theirs. `exit` is its way out.
     """
 
     tenant: str
@@ -39,6 +42,8 @@ class Network:
     traffic: tuple[Term, ...] = ()
     reserve: tuple[str, ...] = ()
     made_by: str | None = None
+    subnets: tuple[Subnet, ...] = ()
+    exit: Exit | None = None
 
     @property
     def ref(self) -> str:
@@ -112,6 +117,8 @@ class Interface:
     `iface_id` is what the database of its host calls it (`external_ids:iface-id`); None where that has no name of its
     own for it. `discovered`: where it is, or moves to, is known from there, and nobody asked for it.
 
+    `leases` are the addresses that it was given in the subnets of its networks, where it was asked to have none there.
+
     Raises ValueError where it has a place and no MAC: it could run, and its frames be told from nobody's.
     """
 
@@ -127,6 +134,7 @@ class Interface:
     left: Place | None = None
     iface_id: str | None = None
     discovered: bool = False
+    leases: tuple[Prefix, ...] = ()
 
     def __post_init__(self) -> None:
         if self.place is not None and self.known_mac is None:
@@ -138,6 +146,11 @@ class Interface:
         if self.known_mac is None:
             raise ValueError(f"interface {self.name} has no MAC address yet")
         return self.known_mac
+
+    @property
+    def sources(self) -> tuple[Prefix, ...]:
+        """What it may send from, as it was asked or given; none means that this is not checked."""
+        return self.ips + self.leases if self.leases else self.ips
 
     @property
     def asked(self) -> tuple[str, ...]:
@@ -217,8 +230,8 @@ LABELS = "label"
 class Resting:
     """An identifier that was given back and may still stand in a rule on some switch.
 
-    `space` is `LABELS` or `tag:SEGMENT`. `network` is the number of the network that had it: that one may have it
-    again at once, since a rule left behind would be its own. `revision` is that of the change that gave it back.
+    `space` is `LABELS`, `ZONES` or `tag:SEGMENT`. `network` is the number of the network that had it: that one may have
+    it again at once, since a rule left behind would be its own. `revision` is that of the change that gave it back.
     """
 
     space: str
@@ -236,7 +249,20 @@ class Counters:
     segment: int = 1
 
 
-Value: TypeAlias = Tenant | Network | Combination | Node | Policy | TagGrant | Resting | Counters
+Value: TypeAlias = (
+    Tenant
+    | Network
+    | Combination
+    | Node
+    | Policy
+    | TagGrant
+    | Resting
+    | Counters
+    | Gateway
+    | Floating
+    | Forward
+    | NextHop
+)
 
 
 def tag_space(segment: str) -> str:
@@ -263,3 +289,11 @@ def key_of(value: Value) -> str:
             return f"resting/{value.space}/{value.identifier:07d}"
         case Counters():
             return "counters"
+        case Gateway():
+            return f"gateway/{value.ref}"
+        case Floating():
+            return f"floating/{value.outside}/{value.address}"
+        case Forward():
+            return f"forward/{value.outside}/{value.address}/{value.protocol}-{value.port}"
+        case NextHop():
+            return f"nexthop/{value.switch}/{value.port}/{value.address}"

@@ -30,6 +30,7 @@ from ..compiler.rows import (
     DecMplsTtl,
     DecTtl,
     Encap,
+    ForgetPort,
     Meter,
     Move,
     Nat,
@@ -60,6 +61,7 @@ _OUTPUT, _SET_MPLS_TTL, _DEC_MPLS_TTL, _PUSH_VLAN, _POP_VLAN, _GROUP, _DEC_TTL, 
 )
 _EXPERIMENTER = 0xFFFF
 _NX_REG_MOVE, _NX_RESUBMIT_TABLE, _NX_CLONE, _NX_ENCAP, _NX_DECAP = 6, 14, 42, 46, 47
+_NX_LOAD = 7
 _NX_CT, _NX_NAT, _NX_CT_CLEAR, _NX_CHECK_LARGER = 35, 36, 43, 49
 
 _VLAN_TPID = 0x8100
@@ -87,6 +89,7 @@ _LAYOUT_CT = struct.Struct("!HHIHHIHB3xH")
 _LAYOUT_NAT = struct.Struct("!HHIH2xHH")
 _LAYOUT_CT_CLEAR = struct.Struct("!HHIH6x")
 _LAYOUT_CHECK_LARGER = struct.Struct("!HHIHHH4s6x")
+_LAYOUT_LOAD = struct.Struct("!HHIHH4sQ")
 _CT_COMMIT = 1
 _NAT_SOURCE, _NAT_DESTINATION = 1, 2
 _NAT_FOUR, _NAT_SIX, _NAT_FIRST_PORT, _NAT_LAST_PORT = 1, 4, 16, 32
@@ -96,6 +99,10 @@ _POP_VLAN_BYTES = _LAYOUT_PLAIN.pack(_POP_VLAN, 8)
 _PUSH_VLAN_BYTES = _LAYOUT_PUSH.pack(_PUSH_VLAN, 8, _VLAN_TPID)
 _DEC_MPLS_TTL_BYTES = _LAYOUT_PLAIN.pack(_DEC_MPLS_TTL, 8)
 _DEC_TTL_BYTES = _LAYOUT_PLAIN.pack(_DEC_TTL, 8)
+_ALL_SIXTEEN_BITS, _OLD_IN_PORT = 15, bytes((0, 0, 0, 2))
+"""Of a load: offset 0 and 16 bits, less one; and the header of the older in_port (class 0, number 0, 2 bytes), as the
+newer one takes no 0."""
+_FORGET_PORT_BYTES = _LAYOUT_LOAD.pack(_EXPERIMENTER, 24, NICIRA, _NX_LOAD, _ALL_SIXTEEN_BITS, _OLD_IN_PORT, 0)
 _CT_CLEAR_BYTES = _LAYOUT_CT_CLEAR.pack(_EXPERIMENTER, 16, NICIRA, _NX_CT_CLEAR)
 
 _STANDARD_NAMES = {
@@ -110,7 +117,6 @@ _STANDARD_NAMES = {
 }
 _NX_NAMES = {
     1: "resubmit to this table",
-    7: "load",
     8: "note",
     10: "multipath",
     12: "bundle",
@@ -217,6 +223,10 @@ def _encode_untrack(action: Untrack) -> bytes:
     return _CT_CLEAR_BYTES
 
 
+def _encode_forget_port(action: ForgetPort) -> bytes:
+    return _FORGET_PORT_BYTES
+
+
 def _encode_check_larger(action: CheckLarger) -> bytes:
     where = action.size, action.bit, field_header(action.target)
     return _LAYOUT_CHECK_LARGER.pack(_EXPERIMENTER, 24, NICIRA, _NX_CHECK_LARGER, *where)
@@ -246,6 +256,7 @@ _ENCODERS: dict[type[Any], Callable[[Any], bytes]] = {
     DecTtl: _encode_dec_ttl,
     Track: _encode_track,
     Untrack: _encode_untrack,
+    ForgetPort: _encode_forget_port,
     CheckLarger: _encode_check_larger,
     Resubmit: _encode_resubmit,
     Clone: _encode_clone,
@@ -317,6 +328,10 @@ def _decode_experimenter(data: bytes, depth: int) -> Action:
         return Clone(_decode_actions(data[_LAYOUT_CLONE.size :], depth + 1))
     if kind == _NX_CT:
         return _decode_track(data)
+    if data == _FORGET_PORT_BYTES:
+        return ForgetPort()
+    if kind == _NX_LOAD:
+        raise WireError("Open vSwitch action load (type 7) is not one that rows use, but for in_port=0")
     if kind == _NX_CT_CLEAR:
         return Untrack()
     if kind == _NX_CHECK_LARGER:

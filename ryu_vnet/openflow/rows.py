@@ -72,6 +72,12 @@ def is_metered(value: bytes) -> bool:
     return value.startswith(_METER_HEAD, _VALUE.size)
 
 
+def meter_in(value: bytes) -> int:
+    """The number of the meter of a row's value that has one."""
+    number: int = unpack(_METER, value, _VALUE.size, "meter")[2]
+    return number
+
+
 def cookie_in(value: bytes) -> int:
     """The cookie of a row's value, without decoding the rest."""
     cookie: int = unpack(_VALUE, value, 0, "value of a row")[4]

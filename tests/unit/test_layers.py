@@ -25,7 +25,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "store": {"errors", "model"},
     "policy_schema": {"errors", "model"},
     "schema": {"errors", "model", "policy_schema"},
-    "managers": {"errors", "model", "fabric", "compiler", "openflow", "verify", "store", "schema", "policy_schema"},
+    "services": {"errors", "model"},
+    "managers": {
+        *("errors", "model", "fabric", "compiler", "openflow", "verify", "store", "schema", "policy_schema"),
+        "services",
+    },
     "settings": {"errors"},
     "framework": {"errors", "openflow", "settings"},
 }
@@ -35,7 +39,7 @@ that does not import it, and no inner room may import it."""
 FRAMEWORKS = {"ryu", "os_ken"}
 FRAMEWORK_ROOM = "framework"
 
-PURE = {"errors", "model", "fabric", "compiler", "openflow", "verify"}
+PURE = {"errors", "model", "fabric", "compiler", "openflow", "verify", "services"}
 """Rooms of values and functions over them: what they compute can be replayed, so they have no clock, chance or I/O."""
 IMPURE = {"asyncio", "eventlet", "random", "requests", "select", "socket", "sqlite3", "subprocess", "threading", "time"}
 

@@ -1,0 +1,399 @@
+"""The rows of a gateway: what comes from and goes to an outside network, translated by connection tracking.
+
+A packet from a member to the outside, at the gateway's switch:
+
+    EGRESS     for the network's router: which uplink
+    OUTBOUND   TTL - 1; in the network's zone its source becomes a floating address, or one that stands for the network
+    TRANSLATE  an answer to what came in leaves as it is; what has the stand-in address goes on to
+    SHARE      in the zone that all networks share it gets an outside address, with one of the network's ports
+    DEPART     to the next router
+
+and back: UPLINK (whose address), RETURN (which network, by the stand-in address), INBOUND (an answer, or let in),
+RESOLVE (who has the address), FORWARD. Two translations, because networks have the same addresses and may share an
+outside one: in its own zone a network's connections are apart from those of others, in the shared zone every
+connection has a source of its own. IPv6 is tracked in the network's zone only, and its addresses stay unless the
+network has a prefix outside.
+
+Connections begin inside, or come to a floating address or forwarded port. Nothing else is let in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import NamedTuple
+
+from ..fabric.declared import Outside, Switch, Uplink
+from ..model.names import Prefix
+from ..model.outside import SHARED_ZONE, Address, Exit, Floating, Forward, Gateway
+from ..model.values import Network
+from . import fields as f
+from .answers import advertise_rows, arp_reply, arp_request, probe, solicitation, solicited
+from .pipeline import (
+    ADJACENCY_REG,
+    ADVERTISE,
+    DEPART,
+    EGRESS,
+    FORWARD,
+    FROM_REG,
+    INBOUND,
+    LARGE_REG,
+    NETWORK_REG,
+    OUTBOUND,
+    PORT,
+    PORTS,
+    RESOLVE,
+    RETURN,
+    SERVICES_METER,
+    SHARE,
+    TAG_REG,
+    TO_ADVERTISE,
+    TO_FORWARD,
+    TOLD_PACKET,
+    TRANSLATE,
+    UPLINK,
+    UPLINK_REG,
+    From,
+    Toward,
+    adjacency,
+    switch_mac,
+)
+from .rows import (
+    CONTROLLER_PORT,
+    IN_PORT_PORT,
+    Action,
+    CheckLarger,
+    CtState,
+    DecTtl,
+    FieldMatch,
+    ForgetPort,
+    Meter,
+    Nat,
+    Origin,
+    Output,
+    Resubmit,
+    Row,
+    SetField,
+    Subject,
+    Track,
+    Untrack,
+)
+from .source import ARP, ICMPV6, IPV4, IPV6
+
+ETHERNET_HEADER = 14
+_TELL: tuple[Action, ...] = (Meter(SERVICES_METER), Output(CONTROLLER_PORT, TOLD_PACKET))
+_TCP = 6
+
+
+class Wire(NamedTuple):
+    """An uplink of a switch that is there, with its OpenFlow port and the MAC addresses of the next routers, by
+    version of IP, as far as they are known."""
+
+    switch: Switch
+    uplink: Uplink
+    port: int
+    outside: Outside
+    hops: dict[int, int]
+
+    @property
+    def mac(self) -> int:
+        """Its own MAC address."""
+        return switch_mac(self.switch.number)
+
+
+class Routed(NamedTuple):
+    """All that the rows of a network's router at its gateway follow from."""
+
+    gateway: Gateway
+    network: Network
+    tag: int
+    """The network's tag in the segment of the switch; 0 where it has none."""
+    wire: Wire
+    mtu: int
+    """That of nodes, in bytes of IP."""
+
+    @property
+    def origin(self) -> Origin:
+        """What its rows exist for."""
+        return Origin(Subject.NETWORK, self.network.number)
+
+    @property
+    def known(self) -> list[Action]:
+        """What is to be known of a frame that comes into the network here."""
+        return [
+            SetField(NETWORK_REG.field, self.network.number),
+            SetField(TAG_REG.field, self.tag),
+            SetField(FROM_REG.field, From.ACCESS),
+        ]
+
+
+# --- an uplink --------------------------------------------------------------------------------------------------------
+
+
+def uplink_rows(wire: Wire) -> Iterator[Row]:
+    """What a switch needs for an uplink, whoever uses it."""
+    origin = Origin(Subject.SWITCH, wire.switch.number)
+    here = FieldMatch(UPLINK_REG.field, wire.port)
+    came = [SetField(FROM_REG.field, From.ACCESS), SetField(UPLINK_REG.field, wire.port)]
+    yield PORT.row("port", [FieldMatch(f.IN_PORT, wire.port)], came, UPLINK, origin)
+    for own in wire.uplink.addresses:
+        yield own_address_row(wire, own, origin)
+    for hop in wire.outside.next_hops:
+        # What the next router says of its address is for the controller, which asks.
+        if isinstance(hop, IPv4Address):
+            says = [FieldMatch(f.ETH_TYPE, ARP), FieldMatch(f.ARP_OP, 2), FieldMatch(f.ARP_SPA, int(hop))]
+        else:
+            says = [*_advertisement, FieldMatch(f.ND_TARGET, int(hop))]
+        yield UPLINK.row("own", [here, *says], _TELL, None, origin)
+    for version, mac in sorted(wire.hops.items()):
+        leaves: list[Action] = [SetField(f.ETH_SRC, wire.mac), SetField(f.ETH_DST, mac), Output(wire.port)]
+        yield DEPART.row("hop", [here, _family(version)], leaves, None, origin)
+
+
+_advertisement = (FieldMatch(f.ETH_TYPE, IPV6), FieldMatch(f.IP_PROTO, ICMPV6), FieldMatch(f.ICMPV6_TYPE, 136))
+
+
+def own_address_row(wire: Wire, address: Address | IPv6Network, origin: Origin) -> Row:
+    """An uplink's answer to whoever asks for an address, or for one of a prefix."""
+    here = FieldMatch(UPLINK_REG.field, wire.port)
+    if isinstance(address, IPv4Address):
+        reply = [*arp_reply(wire.mac, address), Output(IN_PORT_PORT)]
+        return UPLINK.row("own", [here, *arp_request(address)], reply, None, origin)
+    reply6 = solicited(wire.mac, is_router=True)
+    return UPLINK.row("own", [here, *solicitation(address)], reply6, ADVERTISE, origin)
+
+
+def shared_rows(wire: Wire, address: IPv4Address) -> Iterator[Row]:
+    """An address of an outside network that sources become, whichever network's."""
+    origin = Origin(Subject.SWITCH, wire.switch.number)
+    yield own_address_row(wire, address, origin)
+    here = [FieldMatch(UPLINK_REG.field, wire.port), FieldMatch(f.ETH_TYPE, IPV4), FieldMatch(f.IPV4_DST, int(address))]
+    mine = FieldMatch(f.ETH_DST, wire.mac)
+    back = Track(SHARED_ZONE, RETURN.table, nat=Nat())
+    yield UPLINK.row("floating", [*here, mine], [back], None, origin)
+    yield DEPART.row("own", here, _back_in(wire), None, origin)
+
+
+def _back_in(wire: Wire) -> list[Action]:
+    """As if it came from outside: for one of our own addresses, on the same uplink."""
+    return [Untrack(), SetField(f.ETH_DST, wire.mac), ForgetPort(), Resubmit(UPLINK.table)]
+
+
+# --- a network's router -----------------------------------------------------------------------------------------------
+
+
+def router_rows(routed: Routed) -> Iterator[Row]:
+    """What a gateway's switch needs for a network, whoever its members are."""
+    gateway, wire, origin = routed.gateway, routed.wire, routed.origin
+    # What comes on a combination of networks is the network's own from here on.
+    out: list[Action] = [*routed.known, SetField(UPLINK_REG.field, wire.port)]
+    is_narrow = wire.outside.mtu < routed.mtu
+    if is_narrow:
+        out.append(CheckLarger(wire.outside.mtu + ETHERNET_HEADER, LARGE_REG.field, 0))
+    toward = FieldMatch(ADJACENCY_REG.field, adjacency(Toward.INTERFACE, gateway.interface))
+    yield EGRESS.row("adjacency", [toward], out, OUTBOUND, origin)
+    mine = FieldMatch(NETWORK_REG.field, gateway.network)
+    for subnet in routed.network.subnets:
+        if subnet.gateway is not None:
+            yield _router_answer(routed, subnet.gateway)
+        yield from _outbound_rows(routed, subnet.prefix, is_narrow)
+    if gateway.address is not None and gateway.ports is not None:
+        stand_in = FieldMatch(f.IPV4_SRC, gateway.stand_in)
+        is_four = FieldMatch(f.ETH_TYPE, IPV4)
+        share = Track(SHARED_ZONE, SHARE.table, commit=True, nat=Nat(int(gateway.address), ports=gateway.ports))
+        valid = FieldMatch(f.CT_STATE, CtState.TRACKED, CtState.TRACKED | CtState.INVALID)
+        yield TRANSLATE.row("own", [mine, is_four, stand_in, valid], [share], None, origin)
+        shared = [mine, is_four, FieldMatch(f.IPV4_SRC, int(gateway.address)), valid]
+        yield SHARE.row("own", shared, [], DEPART, origin)
+        # Where no port is free, Open vSwitch lets the packet go on as it is, and says nothing of it in its state.
+        yield SHARE.row("exhausted", [mine, is_four, stand_in], _TELL, None, origin)
+        answers = FieldMatch(f.CT_STATE, CtState.TRACKED, CtState.TRACKED | CtState.NEW | CtState.INVALID)
+        back = Track(gateway.zone, INBOUND.table, nat=Nat())
+        known = [is_four, FieldMatch(f.IPV4_DST, gateway.stand_in), answers]
+        yield RETURN.row("known", known, [*routed.known, back], None, origin)
+
+
+def _outbound_rows(routed: Routed, prefix: Prefix, is_narrow: bool) -> Iterator[Row]:
+    gateway, way_out, origin = routed.gateway, routed.network.exit, routed.origin
+    version = prefix.version
+    mine = [
+        FieldMatch(NETWORK_REG.field, gateway.network),
+        FieldMatch(f.ETH_DST, gateway.mac),
+        _family(version),
+    ]
+    # What is for its own subnet needs no router, and is not for the outside to see.
+    yield OUTBOUND.row("inside", [*mine, _destination(prefix)], (), None, origin)
+    for spent in (0, 1):
+        yield OUTBOUND.row("spent", [*mine, FieldMatch(f.IP_TTL, spent)], _TELL, None, origin)
+    if is_narrow:
+        yield OUTBOUND.row("large", [*mine, FieldMatch(LARGE_REG.field, 1)], _TELL, None, origin)
+    if isinstance(prefix, IPv4Network):
+        if gateway.address is not None:
+            yield _outbound_row(routed, "subnet", prefix, Nat(gateway.stand_in))
+    elif way_out is not None and way_out.prefix is None:
+        yield _outbound_row(routed, "subnet", prefix, None)
+        yield _leaves(routed, prefix)
+        inward = [_uplink(routed), FieldMatch(f.ETH_DST, routed.wire.mac), _family(6), _destination(prefix)]
+        into = Track(gateway.zone, INBOUND.table)
+        yield UPLINK.row("prefix", inward, [*routed.known, into], None, origin)
+        if isinstance(prefix, IPv6Network):
+            yield own_address_row(routed.wire, prefix, origin)
+
+
+def _outbound_row(routed: Routed, band: str, source: Prefix, nat: Nat | None) -> Row:
+    gateway = routed.gateway
+    mine = [
+        FieldMatch(NETWORK_REG.field, gateway.network),
+        FieldMatch(f.ETH_DST, gateway.mac),
+        _family(source.version),
+        _source(source),
+    ]
+    track = Track(gateway.zone, TRANSLATE.table, commit=True, nat=nat)
+    return OUTBOUND.row(band, mine, [DecTtl(), track], None, routed.origin)
+
+
+def _leaves(routed: Routed, source: Prefix) -> Row:
+    """What may leave, once it is translated in its network's zone."""
+    valid = FieldMatch(f.CT_STATE, CtState.TRACKED, CtState.TRACKED | CtState.INVALID)
+    mine = [FieldMatch(NETWORK_REG.field, routed.gateway.network), _family(source.version), _source(source), valid]
+    return TRANSLATE.row("own", mine, [], DEPART, routed.origin)
+
+
+def _router_answer(routed: Routed, own: Address) -> Row:
+    """The router's answer to a member that asks for its address, on the switch of the gateway."""
+    mine = FieldMatch(NETWORK_REG.field, routed.gateway.network)
+    mac = routed.gateway.mac
+    if isinstance(own, IPv4Address):
+        back: list[Action] = [SetField(FROM_REG.field, From.ACCESS), ForgetPort(), TO_FORWARD]
+        return OUTBOUND.row("router", [mine, *arp_request(own)], [*arp_reply(mac, own), *back], None, routed.origin)
+    answer = [*solicited(mac, is_router=True), SetField(FROM_REG.field, From.NOWHERE), ForgetPort()]
+    return OUTBOUND.row("router", [mine, *solicitation(own)], [*answer, TO_ADVERTISE], None, routed.origin)
+
+
+def standing_rows(switch: Switch) -> Iterator[Row]:
+    """What holds for all networks at a gateway."""
+    origin = Origin(Subject.SWITCH, switch.number)
+    for stage in (UPLINK, OUTBOUND):
+        yield stage.row("probe", probe(), (), None, origin)
+    yield from advertise_rows(origin)
+    for state in (CtState.ESTABLISHED, CtState.RELATED):
+        known = FieldMatch(f.CT_STATE, CtState.TRACKED | state, CtState.TRACKED | CtState.INVALID | state)
+        for version in (4, 6):
+            yield INBOUND.row("known", [_family(version), known], [DecTtl()], RESOLVE, origin)
+
+
+# --- what is let in ---------------------------------------------------------------------------------------------------
+
+
+def floating_rows(routed: Routed, floating: Floating) -> Iterator[Row]:
+    """An outside address that is one member's own."""
+    outer, inner, version = floating.address, floating.inside, floating.inside.version
+    zone, wire, origin = routed.gateway.zone, routed.wire, routed.origin
+    is_plain = outer == inner
+    host, whole = alone(outer), alone(inner)
+    yield _outbound_row(routed, "floating", whole, None if is_plain else Nat(int(outer), version == 6))
+    if not is_plain:
+        yield _leaves(routed, host)
+        yield own_address_row(wire, outer, origin)
+        yield DEPART.row("own", [_uplink(routed), _family(version), _destination(host)], _back_in(wire), None, origin)
+    inward = [_uplink(routed), FieldMatch(f.ETH_DST, wire.mac), _family(version), _destination(host)]
+    nat = None if is_plain else Nat(int(inner), version == 6, source=False)
+    into = Track(zone, INBOUND.table, commit=True, nat=nat)
+    yield UPLINK.row("floating", inward, [*routed.known, into], None, origin)
+
+
+def forward_rows(routed: Routed, forward: Forward) -> Iterator[Row]:
+    """A port of an outside address that is one member's own.
+
+    The connection is translated in both zones, as those that begin inside are: so all that follows, errors and
+    fragments too, finds its way as theirs does. Of a first datagram in fragments no port is seen; it is dropped.
+    """
+    stand_in = routed.gateway.stand_in
+    new = CtState.TRACKED | CtState.NEW
+    asked = [
+        FieldMatch(f.ETH_TYPE, IPV4),
+        FieldMatch(f.CT_STATE, new, new | CtState.INVALID),
+        FieldMatch(f.CT_NW_PROTO, forward.protocol),
+        FieldMatch(f.CT_NW_DST, int(forward.address)),
+        FieldMatch(f.CT_TP_DST, forward.port),
+    ]
+    first = Track(SHARED_ZONE, PORTS.table, commit=True, nat=Nat(stand_in, source=False))
+    yield RETURN.row("forward", asked, [*routed.known, first], None, routed.origin)
+    shared = [
+        FieldMatch(NETWORK_REG.field, routed.gateway.network),
+        FieldMatch(f.ETH_TYPE, IPV4),
+        FieldMatch(f.IP_PROTO, forward.protocol),
+        FieldMatch(f.IPV4_DST, stand_in),
+        FieldMatch(f.TCP_DST if forward.protocol == _TCP else f.UDP_DST, forward.port),
+    ]
+    nat = Nat(int(forward.inside), source=False, ports=(forward.inside_port, forward.inside_port))
+    second = Track(routed.gateway.zone, INBOUND.table, commit=True, nat=nat)
+    yield PORTS.row("forward", shared, [second], None, routed.origin)
+
+
+def inside_row(routed: Routed, inside: Address) -> Row:
+    """That something new may come in to a member, as its floating addresses or forwarded ports have it."""
+    new = CtState.TRACKED | CtState.NEW
+    host = alone(inside)
+    asked = [
+        FieldMatch(NETWORK_REG.field, routed.gateway.network),
+        _family(inside.version),
+        _destination(host),
+        FieldMatch(f.CT_STATE, new, new | CtState.INVALID),
+    ]
+    return INBOUND.row("new", asked, [DecTtl()], RESOLVE, routed.origin)
+
+
+# --- members ----------------------------------------------------------------------------------------------------------
+
+
+def resolve_row(network: int, router: int, interface: int, mac: int, address: Address) -> Row:
+    """Who has an IP address in a network: what is routed to there is sent to, by the router's MAC address."""
+    mine = [FieldMatch(NETWORK_REG.field, network), _family(address.version), _destination(alone(address))]
+    to = [SetField(f.ETH_SRC, router), SetField(f.ETH_DST, mac)]
+    return RESOLVE.row("address", mine, to, FORWARD, Origin(Subject.INTERFACE, interface))
+
+
+def translated_rows(routed: Routed, way_out: Exit, inside: IPv6Address) -> Iterator[Row]:
+    """A member's IPv6 address that outside has another prefix (as RFC 6296 has it, but tracked)."""
+    if way_out.prefix is None:
+        return
+    outer = IPv6Address(int(way_out.prefix.network_address) | int(inside) & int(way_out.prefix.hostmask))
+    yield _outbound_row(routed, "subnet", alone(inside), Nat(int(outer), is_six=True))
+    yield _leaves(routed, alone(outer))
+    inward = [
+        _uplink(routed),
+        FieldMatch(f.ETH_DST, routed.wire.mac),
+        _family(6),
+        _destination(alone(outer)),
+    ]
+    yield own_address_row(routed.wire, outer, routed.origin)
+    yield UPLINK.row(
+        "prefix", inward, [*routed.known, Track(routed.gateway.zone, INBOUND.table, nat=Nat())], None, routed.origin
+    )
+
+
+# --- words ------------------------------------------------------------------------------------------------------------
+
+
+def _uplink(routed: Routed) -> FieldMatch:
+    return FieldMatch(UPLINK_REG.field, routed.wire.port)
+
+
+def _family(version: int) -> FieldMatch:
+    return FieldMatch(f.ETH_TYPE, IPV4 if version == 4 else IPV6)
+
+
+def _source(prefix: Prefix) -> FieldMatch:
+    field = f.IPV4_SRC if prefix.version == 4 else f.IPV6_SRC
+    return FieldMatch(field, int(prefix.network_address), int(prefix.netmask))
+
+
+def _destination(prefix: Prefix) -> FieldMatch:
+    field = f.IPV4_DST if prefix.version == 4 else f.IPV6_DST
+    return FieldMatch(field, int(prefix.network_address), int(prefix.netmask))
+
+
+def alone(address: Address) -> Prefix:
+    """An address as a prefix of its whole length."""
+    return IPv4Network(address) if isinstance(address, IPv4Address) else IPv6Network(address)

@@ -1,0 +1,222 @@
+"""Granting networks that have a way out what it takes: a router on a gateway, a conntrack zone, an outside address.
+
+Networks may share an outside address, each with ports of its own. Those that do have the same gateways in the same
+order, so that the address is always on one switch alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from ipaddress import IPv4Address
+
+from ..errors import Conflict, Exhausted, Invalid, Problem
+from ..fabric.declared import Fabric, Outside
+from ..model.outside import Exit, Floating, Forward, Gateway
+from ..model.state import Draft, Model
+from ..model.values import Network
+from .outside import whole
+from .requests import Work
+
+PORTS_AT_ONCE = 4096
+"""How many ports of an address a network gets that asks for no particular ones."""
+FIRST_PORT, LAST_PORT = 16384, 65535
+"""Where those are: twelve networks an address, and the lower ports are left to be forwarded."""
+
+
+def settle_exits(work: Work, model: Model, fabric: Fabric, is_fit: Callable[[str], bool]) -> None:
+    """Have a gateway for each network of a draft that has a way out, and for no other. `model` and `fabric` are as they
+    were. `is_fit`: whether a switch can be a gateway now; where none can, the preferred one is.
+
+    Raises Invalid, Conflict where what is asked for contradicts what others have, Exhausted where nothing is free.
+    """
+    for ref in sorted(_affected(work, model, fabric)):
+        network, known = work.draft.network(ref), work.draft.gateway(ref)
+        if network is None or network.exit is None:
+            if known is not None:
+                work.draft.delete(known)
+                work.allocator.return_zone(known)
+            continue
+        if known is not None and known.network != network.number:
+            work.draft.delete(known)
+            work.allocator.return_zone(known)
+            known = None
+        work.draft.put(_granted(work, network, network.exit, known, is_fit))
+
+
+def _affected(work: Work, model: Model, fabric: Fabric) -> set[str]:
+    if work.fabric != fabric:
+        found = {network.ref for network in work.draft.networks() if network.exit is not None}
+        return found | {gateway.ref for gateway in work.draft.gateways()}
+    return {
+        value.ref
+        for key, new in work.draft.changes.items()
+        for value in (model.get(key), new)
+        if isinstance(value, Network) and (value.exit is not None or work.draft.gateway(value.ref) is not None)
+    }
+
+
+def gateways_of(way_out: Exit, fabric: Fabric) -> tuple[str, ...]:
+    """The switches that may be a network's gateway, the preferred one first."""
+    known = fabric.gateways.get(way_out.outside, ())
+    return tuple(name for name in way_out.gateways if name in known) if way_out.gateways else known
+
+
+def _granted(
+    work: Work, network: Network, way_out: Exit, known: Gateway | None, is_fit: Callable[[str], bool]
+) -> Gateway:
+    where = f"tenants.{network.tenant}.networks.{network.name}.outside"
+    outside, candidates = work.fabric.outsides.get(way_out.outside), gateways_of(way_out, work.fabric)
+    if outside is None or not candidates:
+        hint = "take the network's way out away first, or keep an uplink"
+        raise Invalid(Problem(where, f"network {network.ref} would have no gateway to {way_out.outside}", hint))
+    if known is None:
+        interface, zone = work.allocator.interface_number(), work.allocator.zone(network)
+        known = Gateway(network.tenant, network.name, network.number, interface, zone, "", way_out.outside)
+    if known.outside != way_out.outside:
+        known = replace(known, outside=way_out.outside, address=None, ports=None)
+    has_four = any(subnet.prefix.version == 4 and subnet.gateway is not None for subnet in network.subnets)
+    if not has_four:
+        known = replace(known, address=None, ports=None)
+    else:
+        address, ports = _address(work.draft, work.fabric, network, way_out, known, outside)
+        known = replace(known, address=address, ports=ports)
+    return replace(known, switch=_switch(work.draft, known, candidates, is_fit))
+
+
+def _switch(draft: Draft, known: Gateway, candidates: tuple[str, ...], is_fit: Callable[[str], bool]) -> str:
+    """Where the router is: where the others are that share its address; else where it was; else the first that can."""
+    for other in _sharing(draft, known):
+        if other.ref != known.ref and other.switch in candidates:
+            return other.switch
+    if known.switch in candidates:
+        return known.switch
+    return next((name for name in candidates if is_fit(name)), candidates[0])
+
+
+def _sharing(draft: Draft, known: Gateway) -> list[Gateway]:
+    if known.address is None:
+        return []
+    return [value for value in draft.holding(known.outside, known.address) if isinstance(value, Gateway)]
+
+
+# --- outside addresses ------------------------------------------------------------------------------------------------
+
+
+def _address(
+    draft: Draft, fabric: Fabric, network: Network, way_out: Exit, known: Gateway, outside: Outside
+) -> tuple[IPv4Address, tuple[int, int]]:
+    """The address that IPv4 sources of a network become, and the ports that they have."""
+    where = f"tenants.{network.tenant}.networks.{network.name}.outside"
+    if way_out.address is not None:
+        reason = _against(draft, fabric, way_out.address, network, way_out)
+        if reason is not None:
+            raise Conflict(f"{where}.address: {way_out.address} {reason}: take another one, or leave it out")
+        asked = known.ports if known.address == way_out.address and way_out.ports is None else way_out.ports
+        ports = _ports(draft, network, way_out.outside, way_out.address, asked)
+        if ports is None:
+            span = f"port {way_out.ports[0]} to {way_out.ports[1]}" if way_out.ports else f"{PORTS_AT_ONCE} ports"
+            raise Conflict(f"{where}.ports: {span} of {way_out.address} are not free: take others, or leave them out")
+        return way_out.address, ports
+    kept = [known.address] if known.address is not None else []
+    for address in (*kept, *_pool(fabric, way_out.outside, outside)):
+        if not outside.has(address) or _against(draft, fabric, address, network, way_out) is not None:
+            continue
+        asked = known.ports if known.address == address and way_out.ports is None else way_out.ports
+        ports = _ports(draft, network, way_out.outside, address, asked)
+        if ports is not None:
+            return address, ports
+    listed = ", ".join(str(prefix) for prefix in outside.addresses if prefix.version == 4) or "none"
+    raise Exhausted(
+        f"no IPv4 address of {way_out.outside} has {PORTS_AT_ONCE} free ports for network {network.ref} ({listed}): "
+        "declare more under fabric.outside, or ask for fewer ports"
+    )
+
+
+def _pool(fabric: Fabric, name: str, outside: Outside) -> Iterator[IPv4Address]:
+    taken = {*outside.next_hops}
+    for switch in fabric.switches.values():
+        uplink = switch.uplink(name)
+        taken.update(uplink.addresses if uplink is not None else ())
+    for prefix in outside.addresses:
+        yield from (address for address in whole(prefix) if address not in taken)
+
+
+def _against(draft: Draft, fabric: Fabric, address: IPv4Address, network: Network, way_out: Exit) -> str | None:
+    """Why an address cannot be what sources of a network become; None where it can."""
+    for name in fabric.gateways.get(way_out.outside, ()):
+        uplink = fabric.switches[name].uplink(way_out.outside)
+        if uplink is not None and address in uplink.addresses:
+            return f"is that of the gateway {name} itself"
+    for value in draft.holding(way_out.outside, address):
+        if isinstance(value, Floating):
+            return "is a member's own"
+        other = draft.network(value.ref)
+        if value.ref == network.ref or other is None or other.exit is None:
+            continue
+        if gateways_of(other.exit, fabric) != gateways_of(way_out, fabric):
+            return "is used by a network with other gateways, or with the same in another order"
+    return None
+
+
+def _ports(
+    draft: Draft, network: Network, outside: str, address: IPv4Address, asked: tuple[int, int] | None
+) -> tuple[int, int] | None:
+    """Ports of an address that nobody else has: those asked for, or any; None where they are not free."""
+    holding = [value for value in draft.holding(outside, address) if not isinstance(value, Floating)]
+    used = [value.ports for value in holding if isinstance(value, Gateway) and value.ref != network.ref and value.ports]
+    used += [(value.port, value.port) for value in holding if isinstance(value, Forward)]
+    if asked is not None:
+        return asked if _is_free(asked, used) else None
+    for first in range(FIRST_PORT, LAST_PORT - PORTS_AT_ONCE + 2, PORTS_AT_ONCE):
+        span = first, first + PORTS_AT_ONCE - 1
+        if _is_free(span, used):
+            return span
+    return None
+
+
+def _is_free(span: tuple[int, int], used: Iterable[tuple[int, int]]) -> bool:
+    return all(last < span[0] or span[1] < first for first, last in used)
+
+
+# --- what is let in ---------------------------------------------------------------------------------------------------
+
+
+def check_let_in(work: Work, model: Model) -> None:
+    """Refuse what is let in by addresses or ports that others have. Raises Conflict, Invalid."""
+    for key, value in work.draft.changes.items():
+        if isinstance(value, Floating):
+            _check_floating(work, value)
+        elif isinstance(value, Forward):
+            _check_forward(work, value, key)
+
+
+def _check_floating(work: Work, value: Floating) -> None:
+    for other in work.draft.holding(value.outside, value.address):
+        if not isinstance(other, Floating):
+            raise Conflict(f"address {value.address} is what sources of a network become: take another one")
+    for name in work.fabric.gateways.get(value.outside, ()):
+        uplink = work.fabric.switches[name].uplink(value.outside)
+        if uplink is not None and value.address in uplink.addresses:
+            raise Conflict(f"address {value.address} is that of the gateway {name} itself: take another one")
+    for other in work.draft.let_in(value.ref):
+        if isinstance(other, Floating) and other.inside == value.inside and other.address != value.address:
+            raise Conflict(f"{value.inside} in {value.ref} has the outside address {other.address} already")
+
+
+def _check_forward(work: Work, value: Forward, key: str) -> None:
+    network, gateway = work.draft.network(value.ref), work.draft.gateway(value.ref)
+    if network is None or network.exit is None or gateway is None:
+        raise Conflict(f"network {value.ref} has no way out, so no port of {value.address} is forwarded to it")
+    reason = _against(work.draft, work.fabric, value.address, network, network.exit)
+    if reason is not None:
+        raise Conflict(f"port {value.port} of {value.address} cannot be forwarded: the address {reason}")
+    for other in work.draft.holding(value.outside, value.address):
+        if isinstance(other, Gateway) and other.ports and other.ports[0] <= value.port <= other.ports[1]:
+            span = f"{other.ports[0]} to {other.ports[1]}"
+            raise Conflict(f"port {value.port} of {value.address} is one of those that sources become ({span})")
+    for other in work.draft.let_in(value.ref):
+        if not isinstance(other, Forward) or other.address == value.address:
+            continue
+        if (other.protocol, other.port) == (value.protocol, value.port):
+            raise Conflict(f"port {value.port} of {other.address} goes to {value.ref} already: take another port")

@@ -1,0 +1,153 @@
+"""Subnets of networks, and what a network has towards what is not ours: its gateway, addresses, translations.
+
+What was asked for (`Subnet`, `Exit`, `Floating`, `Forward`) and what was granted for it (`Gateway`) are values of their
+own, so that a gateway that fails changes nothing of what was asked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import TypeAlias
+
+from .names import Prefix
+
+Address: TypeAlias = IPv4Address | IPv6Address
+
+ROUTER_MAC = 0x02_76_6F_00_00_00
+"""MAC addresses of routers: locally administered, 02:76:6f, then the network's number (20 bits)."""
+SHARED_SPACE = int(IPv4Address("100.64.0.0"))
+"""Where the addresses are from that stand for a whole network between its own translation and that of an outside
+address which several networks share (RFC 6598). They are on no wire."""
+ZONES = "zone"
+"""The space of conntrack zones, beside those of labels and tags."""
+FIRST_ZONE, LAST_ZONE = 1, 0xFFFE
+SHARED_ZONE = 0xFFFF
+"""The conntrack zone in which outside addresses are translated, whichever network it is for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subnet:
+    """IP addresses that members of a network have.
+
+    `gateway` is the address of its router, None where it has none. `dns` are the servers that members are told of.
+    `dhcp`: members are told their addresses (RFC 2131, RFC 8415, RFC 4861).
+    """
+
+    prefix: IPv4Network | IPv6Network
+    gateway: Address | None = None
+    dns: tuple[Address, ...] = ()
+    dhcp: bool = True
+
+    def __contains__(self, address: object) -> bool:
+        return isinstance(address, IPv4Address | IPv6Address) and address in self.prefix
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """A network's way to an outside network.
+
+    `gateways` are the switches that may be its gateway, the preferred one first; none means: any that has an uplink.
+    `address` is what IPv4 sources become, with one of `ports`; None where that is left to us. `prefix` is what an IPv6
+    prefix becomes, host by host; None where IPv6 is routed as it is.
+    """
+
+    outside: str
+    gateways: tuple[str, ...] = ()
+    address: IPv4Address | None = None
+    ports: tuple[int, int] | None = None
+    prefix: IPv6Network | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """What was granted to a network, by number, that has an exit: its router, on a switch.
+
+    `interface` is the router's number among interfaces, `zone` its conntrack zone. `address` and `ports` are what IPv4
+    sources become; None where the network has no IPv4.
+    """
+
+    tenant: str
+    name: str
+    network: int
+    interface: int
+    zone: int
+    switch: str
+    outside: str
+    address: IPv4Address | None = None
+    ports: tuple[int, int] | None = None
+
+    @property
+    def ref(self) -> str:
+        """`tenant/name`, as that of its network."""
+        return f"{self.tenant}/{self.name}"
+
+    @property
+    def mac(self) -> int:
+        """The MAC address of its router."""
+        return router_mac(self.network)
+
+    @property
+    def port(self) -> str:
+        """What stands for a port of its switch, where members have one."""
+        return f"router:{self.interface}"
+
+    @property
+    def stand_in(self) -> int:
+        """The address that stands for all of its network between its two translations."""
+        return SHARED_SPACE | self.zone
+
+
+def router_mac(network: int) -> int:
+    """The MAC address of a network's router, by the network's number. It is the same on every switch."""
+    return ROUTER_MAC | network
+
+
+@dataclass(frozen=True, slots=True)
+class Floating:
+    """An outside address that is one member's own: what comes for it goes to `inside`, and what that sends has it."""
+
+    outside: str
+    address: Address
+    tenant: str
+    network: str
+    inside: Address
+
+    @property
+    def ref(self) -> str:
+        """The network's: `tenant/network`."""
+        return f"{self.tenant}/{self.network}"
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """A port of an outside address: what comes for it goes to a port of `inside`. `protocol` is an IP protocol."""
+
+    outside: str
+    address: IPv4Address
+    protocol: int
+    port: int
+    tenant: str
+    network: str
+    inside: IPv4Address
+    inside_port: int
+
+    @property
+    def ref(self) -> str:
+        """The network's: `tenant/network`."""
+        return f"{self.tenant}/{self.network}"
+
+
+@dataclass(frozen=True, slots=True)
+class NextHop:
+    """The MAC address of an outside router, as it said itself on an uplink."""
+
+    switch: str
+    port: str
+    address: Address
+    mac: int
+
+
+def host_part(address: Address, prefix: Prefix) -> int:
+    """The bits of an address behind a prefix."""
+    return int(address) & int(prefix.hostmask)
