@@ -274,11 +274,40 @@ class ForwardSpec(_Shape):
     inside_port: int | None = Field(None, ge=1, le=65535, description="Its port; absent: the same")
 
 
+class AccessSpec(_Shape):
+    """Packets that may pass from one network to another, and what answers them back."""
+
+    protocol: Text | None = Field(None, description="IP protocol, by name or number; absent: any", examples=["tcp"])
+    port: Text | None = Field(None, description="The port that it is for, or a range", examples=["5432", "8000-8999"])
+
+
+class RuleSpec(_Shape):
+    """What may begin from one network to another."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    source: str = Field(alias="from", description="A network of the router's", examples=["web"])
+    target: str = Field(alias="to", description="Another one", examples=["db"])
+    allow: list[AccessSpec] = Field(default_factory=list, description="None: everything")
+
+
+class RouterSpec(_Shape):
+    """Routes between networks: of the tenant, and of other tenants (tenant/name) whose routers name both as well."""
+
+    networks: list[str] = Field(description="The networks that it routes between", examples=[["web", "db"]])
+    rules: list[RuleSpec] = Field(
+        default_factory=list,
+        description="What may begin from which network to which; answers come back. None: everything may pass",
+        examples=[[{"from": "web", "to": "db", "allow": [{"protocol": "tcp", "port": "5432"}]}]],
+    )
+
+
 class TenantSpec(_Shape):
     """A tenant, with the networks and nodes to make or change. Others it has stay as they are."""
 
     networks: dict[str, NetworkSpec] = Field(default_factory=dict)
     nodes: dict[str, NodeSpec] = Field(default_factory=dict)
+    routers: dict[str, RouterSpec] = Field(default_factory=dict)
     floating: dict[str, FloatingSpec] = Field(
         default_factory=dict,
         description="Outside addresses that are one member's own",

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
+from ..model.outside import Address
 from . import fields as f
 from .pipeline import ADVERTISE, FORWARD, FROM_REG, From
 from .rows import IN_PORT_PORT, Action, FieldMatch, Move, Origin, Output, Row, SetField
-from .source import ADVERTISEMENT, ARP, ICMPV6, IPV6, SOLICITATION
+from .source import ADVERTISEMENT, ARP, ICMPV6, IPV4, IPV6, SOLICITATION
 
 _REQUEST, _REPLY = 1, 2
+_ICMP = 1
+_ECHO, _ECHO_REPLY, _ECHO6, _ECHO_REPLY6 = 8, 0, 128, 129
 _ROUTER, _SOLICITED, _OVERRIDE = 1 << 31, 1 << 30, 1 << 29
 """Flags of a neighbour advertisement (RFC 4861, 4.4)."""
 _TARGET_LINK_LAYER = 2
@@ -46,6 +49,26 @@ def solicitation(target: IPv6Address | IPv6Network) -> list[FieldMatch]:
         FieldMatch(f.ICMPV6_TYPE, SOLICITATION),
         FieldMatch(f.ND_TARGET, int(whole.network_address), int(whole.netmask)),
     ]
+
+
+def echo_request(address: Address) -> list[FieldMatch]:
+    """A ping of an address that is no fragment (RFC 792; RFC 4443, 4.1)."""
+    whole = FieldMatch(f.IP_FRAG, 0)
+    if isinstance(address, IPv4Address):
+        asked = [FieldMatch(f.ETH_TYPE, IPV4), FieldMatch(f.IPV4_DST, int(address)), FieldMatch(f.IP_PROTO, _ICMP)]
+        return [*asked, FieldMatch(f.ICMPV4_TYPE, _ECHO), whole]
+    asked = [FieldMatch(f.ETH_TYPE, IPV6), FieldMatch(f.IPV6_DST, int(address)), FieldMatch(f.IP_PROTO, ICMPV6)]
+    return [*asked, FieldMatch(f.ICMPV6_TYPE, _ECHO6), whole]
+
+
+def echo_reply(mac: int, address: Address) -> list[Action]:
+    """A ping becomes its answer."""
+    swapped: list[Action] = [Move(f.ETH_SRC, f.ETH_DST, 48), SetField(f.ETH_SRC, mac)]
+    if isinstance(address, IPv4Address):
+        swapped += [Move(f.IPV4_SRC, f.IPV4_DST, 32), SetField(f.IPV4_SRC, int(address))]
+        return [*swapped, SetField(f.ICMPV4_TYPE, _ECHO_REPLY)]
+    swapped += [Move(f.IPV6_SRC, f.IPV6_DST, 128), SetField(f.IPV6_SRC, int(address))]
+    return [*swapped, SetField(f.ICMPV6_TYPE, _ECHO_REPLY6)]
 
 
 def probe() -> list[FieldMatch]:

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from . import fields as f
-from .pipeline import CHOICE, CHOICE_REG, CLASS, FORWARD, NETWORK_REG, TAG_REG, TO_FORWARD, Stage
+from .pipeline import ANSWER, CHOICE, CHOICE_REG, CLASS, FORWARD, NETWORK_REG, TAG_REG, TO_ANSWER, TO_FORWARD, Stage
 from .rows import Action, FieldMatch, Origin, Resubmit, Row, SetField, Subject
 from .traffic import Region, for_everybody
 
@@ -31,6 +31,8 @@ class Way(NamedTuple):
 
     number: int
     tag: int | None
+    is_served: bool = False
+    """Whether what is asked there is answered by the switch."""
 
     @property
     def actions(self) -> list[Action]:
@@ -42,7 +44,9 @@ class Way(NamedTuple):
     @property
     def stage(self) -> Stage:
         """Where to go then."""
-        return CHOICE if self.tag is None else FORWARD
+        if self.tag is None:
+            return CHOICE
+        return ANSWER if self.is_served else FORWARD
 
 
 class Several(NamedTuple):
@@ -54,6 +58,8 @@ class Several(NamedTuple):
     """Its tag in the segment of the switch; 0 where it has none."""
     former: Way
     """All but the last of its networks."""
+    is_served: bool = False
+    """Whether what is asked in the last of its networks is answered by the switch."""
 
 
 def choice_rows(several: Several) -> Iterator[Row]:
@@ -67,10 +73,10 @@ def choice_rows(several: Several) -> Iterator[Row]:
         again: list[Action] = [*former.actions, TO_CHOICE]
     else:
         yield CHOICE.row("former", [chosen], former.actions, former.stage, origin)
-        again = [*former.actions, TO_FORWARD]
+        again = [*former.actions, TO_ANSWER if former.is_served else TO_FORWARD]
     to_all = [chosen, FieldMatch(f.ETH_DST, f.GROUP_BIT, f.GROUP_BIT)]
-    rest = Way(several.number, several.tag)
-    yield CHOICE.row("group", to_all, [*again, *rest.actions], FORWARD, origin)
+    rest = Way(several.number, several.tag, several.is_served)
+    yield CHOICE.row("group", to_all, [*again, *rest.actions], rest.stage, origin)
 
 
 def pick_row(interface: int, mac: int, combination: int, last: Way) -> Row:

@@ -17,11 +17,12 @@ from typing import TypeAlias
 from ..fabric.declared import Fabric
 from ..fabric.observed import Topology
 from ..model.outside import Floating, Forward, Gateway, NextHop
+from ..model.routing import Router, Routing
 from ..model.values import Combination, Network, Node, TagGrant, Value, key_of
-from .facts import address_units, local_units
+from .facts import NO_SERVICES, address_units, local_units
 from .membership import Membership, Round, network_in
 from .network import wire_targets
-from .outward import router_of
+from .outward import is_router, router_of
 from .paths import core_units, other_edges, port_units, redeclared, redeclared_units, severed, trunk_units
 from .presence import NOWHERE, Extent, Presence
 from .reach import reach_units
@@ -62,12 +63,15 @@ class Compilation(Membership):
         renumbered: set[str] = set()
         grants: list[TagGrant] = []
         gateways: list[tuple[Value | None, Value | None]] = []
+        routers: list[tuple[Router | None, Router | None]] = []
         for was, now in changes:
             if isinstance(was, Node) or isinstance(now, Node):
                 self._node(was, now, old.fabric, turn)
             elif isinstance(was, Network) or isinstance(now, Network):
                 networks.append((network_in(was), network_in(now)))
                 self._name(network_in(was), network_in(now), old.fabric, turn)
+            elif isinstance(was, Router) or isinstance(now, Router):
+                routers.append((_router(was), _router(now)))
             elif isinstance(was, Gateway) or isinstance(now, Gateway):
                 gateways.append((was, now))
             elif isinstance(was, Floating | Forward) or isinstance(now, Floating | Forward):
@@ -81,6 +85,8 @@ class Compilation(Membership):
                 renumbered |= {now.ref} if isinstance(was, Combination) and isinstance(now, Combination) else set()
             else:
                 grants += self._grant(was, now)
+        if routers:
+            self._route(routers, old.fabric, turn)
         for was, now in gateways:
             self._gateway(was, now, old.fabric, turn)
         if renumbered:
@@ -100,6 +106,8 @@ class Compilation(Membership):
             self._tagged(grant, turn)
         for old_network, new_network in networks:
             self._renew(old_network, new_network, turn)
+        for ref in {*turn.before, *turn.people, *turn.served}:
+            self._serve(ref, turn)
         for combination in disbanded:
             if self.presences[combination.ref].network == combination:
                 self._forget(combination.ref, combination.number)
@@ -129,9 +137,24 @@ class Compilation(Membership):
             if new.number != old.number:
                 turn.stale.update(self.network_units(new.ref))
             elif (new.subnets, new.exit) != (old.subnets, old.exit):
-                turn.stale.update(self.service_units(new.ref))
+                self._served_else(old, new, turn)
             if new.number != old.number and self._numbered[old.number] == old.ref:
                 del self._numbered[old.number]
+
+    def _served_else(self, old: Network, new: Network, turn: Round) -> None:
+        """A network has other subnets, or another way out."""
+        ref = new.ref
+        turn.stale.update(self.service_units(ref))
+        turn.served.add(ref)
+        for partner in self.routing.partners(ref):
+            for switch in self._services.get(partner, NO_SERVICES)[0]:
+                turn.stale.add(Unit(Kind.PASS, partner, switch, 0))
+        for combination in self._ending.get(ref, ()):
+            for switch in self._services.get(ref, NO_SERVICES)[0]:
+                turn.stale.add(Unit(Kind.SERVE, combination, switch, 0))
+        if bool(old.subnets) != bool(new.subnets):
+            for segment in self.presences[ref].extent.switches:
+                turn.stale.update(self._chosen_units(ref, segment))
 
     def _forget(self, ref: str, number: int) -> None:
         del self.presences[ref]
@@ -141,13 +164,45 @@ class Compilation(Membership):
     def _gateway(self, old: Value | None, new: Value | None, fabric: Fabric, turn: Round) -> None:
         """A network's router is on another switch, or is another one, or comes or goes."""
         was, now = (router_of(value) if isinstance(value, Gateway) else None for value in (old, new))
-        known = new if isinstance(new, Gateway) else old
-        ref = known.ref if isinstance(known, Gateway) else ""
-        there = ref in self.presences
-        turn.stale.update(self.service_units(ref) if there else ())
         turn.stale.update(self.outward.gateway(old, new))
-        turn.stale.update(self.service_units(ref) if there else ())
+        turn.served.update(value.ref for value in (old, new) if isinstance(value, Gateway))
         self._node(was, now, fabric, turn)
+
+    def _route(self, routers: list[tuple[Router | None, Router | None]], fabric: Fabric, turn: Round) -> None:
+        """Other networks are routed between, or something else may pass."""
+        named = {ref for pair in routers for router in pair if router is not None for ref in router.networks}
+        before = {ref: self.routing.partners(ref) for ref in named}
+        changed = Routing(self.routing.routers)
+        for was, now in routers:
+            changed.change(was, now)
+        moved = {ref for ref in named if changed.partners(ref) != before[ref] and ref in self.presences}
+        numbers = {number for ref in moved for number in self._numbers(ref) if number in self._members}
+        self._again([number for number in numbers if not is_router(self._members[number])], fabric, turn)
+        self.routing = changed
+        for ref in named & self.presences.keys():
+            for switch in self._services.get(ref, NO_SERVICES)[0]:
+                turn.stale.update(self._serve_units(ref, switch))
+
+    def _serve(self, ref: str, turn: Round) -> None:
+        """Members of a network have come or gone, or it is served or routed elsewhere."""
+        was, now = self._services.get(ref, NO_SERVICES), self.services_at(ref)
+        if was == NO_SERVICES == now:
+            return
+        self._services[ref] = now
+        if now == NO_SERVICES:
+            del self._services[ref]
+        presence = self.presences.get(ref)
+        people = turn.people.get(ref, set())
+        everybody = [*people, *(n for crowd in presence.at.values() for n in crowd)] if presence is not None else []
+        for switch in was[0] ^ now[0]:
+            turn.stale.update(self._serve_units(ref, switch))
+            for combination in self._ending.get(ref, ()):
+                turn.stale.add(Unit(Kind.SERVE, combination, switch, 0))
+        for kind, before, after in ((Kind.ANSWER, was[0], now[0]), (Kind.RESOLVE, was[1], now[1])):
+            for switch in before ^ after:
+                turn.stale.update([Unit(kind, ref, switch, number) for number in everybody])
+            for switch in before & after:
+                turn.stale.update([Unit(kind, ref, switch, number) for number in people])
 
     def _grant(self, old: Value | None, new: Value | None) -> Iterator[TagGrant]:
         if isinstance(old, TagGrant):
@@ -166,7 +221,15 @@ class Compilation(Membership):
             turn.stale.update([Unit(Kind.NETWORK, ref, carrier, 0) for carrier in carriers])
             self._here(ref, segment, turn)
             turn.stale.update(self._chosen_units(ref, segment))
-            turn.stale.update(self.service_units(ref))
+            # Whoever is routed into it tags with it, or comes in by its gateway with it.
+            turn.stale.update(self.outward.units_of(ref))
+            turn.served.add(ref)
+            gateway = self.outward.gateways.get(ref)
+            if gateway is not None and gateway.switch in self.topology.fabric.inside.get(segment, ()):
+                turn.stale.update([Unit(Kind.RESOLVE, ref, gateway.switch, n) for n in self._numbers(ref)])
+            for partner in self.routing.partners(ref):
+                for switch in self._services.get(partner, NO_SERVICES)[0]:
+                    turn.stale.add(Unit(Kind.PASS, partner, switch, 0))
 
     def _here(self, ref: str, segment: str, turn: Round) -> None:
         """What its members in a segment need at their own switches is another."""
@@ -226,13 +289,12 @@ class Compilation(Membership):
 
     def _uplinks(self, switch: str, turn: Round) -> None:
         """What is about the gateways on a switch is stale."""
-        for fabric in (self.topology.fabric,):
-            known = fabric.switches.get(switch)
-            for uplink in known.uplinks if known is not None else ():
-                turn.stale.add(Unit(Kind.UPLINK, uplink.port, switch, 0))
+        known = self.topology.fabric.switches.get(switch)
+        for uplink in known.uplinks if known is not None else ():
+            turn.stale.add(Unit(Kind.UPLINK, uplink.port, switch, 0))
         turn.stale.update(self.outward.units_at(switch))
-        for ref in self.outward.at.get(switch, ()):
-            turn.stale.update(self.service_units(ref) if ref in self.presences else ())
+        for ref in self.outward.at.get(switch, set()) & self.presences.keys():
+            turn.stale.update([Unit(Kind.RESOLVE, ref, switch, number) for number in self._numbers(ref)])
 
     def _rewire(self, segment: str, old: Topology, turn: Round) -> None:
         """What is stale of networks because other trunks of a segment are live, or another edge is in charge."""
@@ -264,9 +326,16 @@ class Compilation(Membership):
                 for segment in presence.extent.switches:
                     inside = fabric.inside.get(segment, ())
                     turn.stale.update([Unit(Kind.NETWORK, ref, name, 0) for name in inside])
+        for ref in refs:
+            for switch in self._services.get(ref, NO_SERVICES)[0]:
+                turn.stale.update(self._serve_units(ref, switch))
         self._again(numbers, old, turn)
         for ref in refs:
             # What the network was before, in a fabric that is gone, says nothing.
             for segment in turn.before[ref].switches:
                 self._in[segment].discard(ref)
             turn.before[ref] = NOWHERE
+
+
+def _router(value: Value | None) -> Router | None:
+    return value if isinstance(value, Router) else None

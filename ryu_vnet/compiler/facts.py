@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 from ..fabric.declared import Fabric
 from ..fabric.observed import Topology
+from ..model.routing import Routing
 from ..model.state import Member
 from ..model.values import Combination, Interface, Network, Place, combination_ref
 from .choice import Classed, Several, Way, choice_rows, class_rows, pick_row
+from .gateway import Routed
 from .interface import Local, Speaks, address_row, addresses, is_beside, local_rows, shadow_row
 from .network import (
     Carried,
@@ -20,13 +22,17 @@ from .network import (
     place_row,
     wire_fanouts,
 )
-from .outward import Outward, is_router, resolved
+from .outward import Outward, addresses_in, is_router, link_local_of, resolved
 from .paths import all_units
 from .presence import Audience, Extent, Presence, home_of
 from .rows import Group, Row
+from .serving import Passage, Served, member_rows, pass_rows, serve_rows
 from .switch import route_rows, switch_groups, switch_rows, way_rows
 from .traffic import Networks, in_order, regions
 from .units import Kind, Unit
+
+NO_SERVICES: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
+_SIX = 6
 
 
 class Facts:
@@ -35,6 +41,9 @@ class Facts:
     def __init__(self, topology: Topology) -> None:
         self.topology = topology
         self.outward = Outward()
+        self.routing = Routing()
+        self._services: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
+        """By network: the switches where its members are served, and where frames are routed into it."""
         self.presences: dict[str, Presence] = {}
         """By the reference of the network or combination."""
         self._tags: dict[tuple[str, int], int] = {}
@@ -74,8 +83,12 @@ class Facts:
                     yield name, shadow_row(interface, network, interface.target is not None)
             case Kind.CLASS | Kind.CHOICE | Kind.PICK:
                 yield from self._choice_parts(unit)
-            case Kind.GATEWAY | Kind.LET_IN | Kind.RESOLVE:
-                yield from self._outward_parts(unit)
+            case Kind.GATEWAY | Kind.LET_IN:
+                routed = self.routed(unit.name)
+                rows = self.outward.network_rows(routed, unit) if routed is not None else ()
+                yield from ((routed.wire.switch.name, row) for row in rows if routed is not None)
+            case Kind.RESOLVE | Kind.SERVE | Kind.ANSWER | Kind.PASS:
+                yield from ((unit.at, row) for row in self._service_rows(unit))
             case Kind.UPLINK | Kind.SHARED:
                 yield from ((unit.at, row) for row in self.outward.uplink_rows(self.topology, unit))
             case _:
@@ -92,21 +105,74 @@ class Facts:
             classed = self.classed(unit)
             yield from ((unit.at, row) for row in (class_rows(classed) if classed is not None else ()))
 
-    def _outward_parts(self, unit: Unit) -> Iterator[tuple[str, Row]]:
+    def routed(self, ref: str) -> Routed | None:
+        """What the rows of a network's router at its gateway follow from; None where it has none."""
+        network, gateway = self._network(ref), self.outward.gateways.get(ref)
+        if network is None or gateway is None or gateway.switch not in self.topology.fabric.switches:
+            return None
+        return self.outward.routed(self.topology, network, self._tag(self.presences[ref], gateway.switch))
+
+    def _network(self, ref: str) -> Network | None:
+        presence = self.presences.get(ref)
+        return presence.network if presence is not None and isinstance(presence.network, Network) else None
+
+    def _service_rows(self, unit: Unit) -> Iterator[Row]:
+        """Those of a unit of the kinds RESOLVE, SERVE, ANSWER and PASS."""
         presence = self.presences.get(unit.name)
-        gateway = self.outward.gateways.get(unit.name)
-        network = presence.network if presence is not None else None
-        if presence is None or not isinstance(network, Network) or gateway is None:
+        if presence is None or unit.at not in self.topology.fabric.switches:
             return
-        tag = self._tag(presence, gateway.switch) if gateway.switch in self.topology.fabric.switches else 0
-        routed = self.outward.routed(self.topology, network, tag)
-        if unit.kind is not Kind.RESOLVE:
-            rows = self.outward.network_rows(routed, unit) if routed is not None else ()
-        else:
-            member = self._members.get(unit.number)
-            is_in = member is not None and unit.name in member.node.networks_of(member.interface)
-            rows = resolved(network, member, routed) if member is not None and is_in and not is_router(member) else ()
-        yield from ((gateway.switch, row) for row in rows)
+        if unit.kind is Kind.SERVE:
+            served = self._served(presence, unit.at)
+            yield from serve_rows(served) if served is not None else ()
+            return
+        network = self._network(unit.name)
+        serving, resolving = self._services.get(unit.name, NO_SERVICES)
+        if network is None:
+            return
+        if unit.kind is Kind.PASS:
+            if unit.at in serving and self.routing.partners(unit.name):
+                yield from pass_rows(network, [*self._passages(unit.name, unit.at)])
+            return
+        member = self._members.get(unit.number)
+        if member is None or is_router(member) or unit.name not in member.node.networks_of(member.interface):
+            return
+        if unit.kind is Kind.ANSWER and unit.at in serving:
+            addresses, place = addresses_in(network, member.interface), member.interface.place
+            if any(address.version == _SIX for address in addresses):
+                addresses.append(link_local_of(member.interface))
+            is_here = place is not None and place.switch == unit.at
+            yield from member_rows(network, member.interface, addresses, is_here=is_here)
+        elif unit.kind is Kind.RESOLVE and unit.at in resolving:
+            gateway = self.outward.gateways.get(unit.name)
+            is_out = gateway is not None and gateway.switch == unit.at
+            yield from resolved(network, member, self.routed(unit.name) if is_out else None)
+
+    def _served(self, presence: Presence, switch: str) -> Served | None:
+        network = presence.network
+        last = self._network(network.last) if isinstance(network, Combination) else network
+        if last is None or not last.subnets or switch not in self._services.get(last.ref, NO_SERVICES)[0]:
+            return None
+        if isinstance(presence, Audience) and switch not in presence.speakers:
+            return None
+        return Served(last, network.number, bool(self.routing.partners(last.ref)))
+
+    def _passages(self, ref: str, switch: str) -> Iterator[Passage]:
+        for partner in self.routing.partners(ref):
+            target = self._network(partner)
+            if target is not None:
+                tag = self._tag(self.presences[partner], switch)
+                yield Passage(target, tag, self.routing.access(ref, partner), self.routing.access(partner, ref))
+
+    def services_at(self, ref: str) -> tuple[frozenset[str], frozenset[str]]:
+        """The switches where members of a network are served, and those where frames are routed into it."""
+        presence, network = self.presences.get(ref), self._network(ref)
+        if presence is None or network is None or not network.subnets:
+            return NO_SERVICES
+        gateway = self.outward.gateways.get(ref)
+        router = gateway.interface if gateway is not None else 0
+        serving = {switch for switch, crowd in presence.at.items() if len(crowd) > (router in crowd)}
+        resolving = {*presence.visits, *((gateway.switch,) if gateway is not None else ())}
+        return frozenset(serving.union(presence.silent)), frozenset(resolving)
 
     def _path_parts(self, unit: Unit) -> Iterator[Row | Group]:
         switch = self.topology.fabric.switches.get(unit.at)
@@ -149,8 +215,10 @@ class Facts:
             speaks = Speaks.BY_CLASS
         else:
             speaks = Speaks.BY_DESTINATION if len(networks) > 1 else Speaks.ON_ONE
-        tag = way.tag if way.tag is not None and speaks is Speaks.ON_ONE else 0
-        return Local(place.switch, member.interface, port, tagged, speaks, way.number, tag, is_arrival, beside)
+        is_one = speaks is Speaks.ON_ONE
+        tag = way.tag if way.tag is not None and is_one else 0
+        served = way.is_served and is_one
+        return Local(place.switch, member.interface, port, tagged, speaks, way.number, tag, is_arrival, beside, served)
 
     def addresses(self, unit: Unit) -> Iterator[tuple[str, Interface, int, int]]:
         """What each row of a unit of the kind ADDRESS follows from: switch, interface, network by number, adjacency."""
@@ -181,7 +249,9 @@ class Facts:
         if not isinstance(audience, Audience) or unit.at not in audience.speakers:
             return None
         former = self._way(self.combined(audience.combination)[:-1], unit.at)
-        return Several(audience.network.number, self._tag(audience, unit.at), former)
+        last = self._network(audience.combination.last)
+        is_served = last is not None and bool(last.subnets)
+        return Several(audience.network.number, self._tag(audience, unit.at), former, is_served)
 
     def classed(self, unit: Unit) -> Classed | None:
         """What a unit of the kind CLASS follows from; None where it has no rows."""
@@ -223,7 +293,9 @@ class Facts:
     def _way(self, networks: Networks, switch: str) -> Way:
         """What comes next for frames that are for these networks, of which there is at least one."""
         presence = self.presences[combination_ref(networks[0].tenant, (network.name for network in networks))]
-        return Way(presence.network.number, self._tag(presence, switch) if len(networks) == 1 else None)
+        is_one = len(networks) == 1
+        is_served = is_one and bool(networks[0].subnets)
+        return Way(presence.network.number, self._tag(presence, switch) if is_one else None, is_served)
 
     def places_on(self, switch: str) -> Iterator[Place]:
         """The ports of a switch that running interfaces are on."""
@@ -232,7 +304,7 @@ class Facts:
 
     def units(self) -> set[Unit]:
         """All units that there are."""
-        found = {*all_units(self.topology.fabric)}
+        found = {*all_units(self.topology.fabric), *self.outward.shared_units()}
         for member in self._members.values():
             found.update(local_units(member))
             found.update([Unit(Kind.SHADOW, ref, "", member.interface.number) for ref in _moving(member)])
@@ -262,16 +334,25 @@ class Facts:
                 yield Unit(Kind.CHUNK, ref, name, chunk)
         if isinstance(presence, Audience):
             yield from choice_units(ref, presence)
+            for switch in presence.speakers:
+                yield Unit(Kind.SERVE, ref, switch, 0)
         else:
             yield from self.service_units(ref)
 
     def service_units(self, ref: str) -> Iterator[Unit]:
-        """What is about the addresses of a network and its gateway."""
+        """What is about the addresses of a network, its gateway, and where it is routed to."""
         yield from self.outward.units_of(ref)
-        if ref in self.outward.gateways:
-            for crowd in self.presences[ref].at.values():
-                for number in crowd:
-                    yield Unit(Kind.RESOLVE, ref, "", number)
+        serving, resolving = self._services.get(ref, NO_SERVICES)
+        for switch in serving:
+            yield from self._serve_units(ref, switch)
+        numbers = [number for crowd in self.presences[ref].at.values() for number in crowd]
+        for kind, switches in ((Kind.ANSWER, serving), (Kind.RESOLVE, resolving)):
+            for switch in switches:
+                yield from [Unit(kind, ref, switch, number) for number in numbers]
+
+    def _serve_units(self, ref: str, switch: str) -> Iterator[Unit]:
+        yield Unit(Kind.SERVE, ref, switch, 0)
+        yield Unit(Kind.PASS, ref, switch, 0)
 
 
 def local_units(member: Member) -> list[Unit]:

@@ -47,6 +47,8 @@ IP_TTL = Field("ip_ttl", 8)
 IP_PROTO = Field("ip_proto", 8)
 TCP_SRC = Field("tcp_src", 16, maskable=True)
 TCP_DST = Field("tcp_dst", 16, maskable=True)
+TCP_FLAGS = Field("tcp_flags", 12, maskable=True)
+"""The flags of a TCP header (RFC 9293, 3.1): FIN is bit 0, ACK bit 4."""
 UDP_SRC = Field("udp_src", 16, maskable=True)
 UDP_DST = Field("udp_dst", 16, maskable=True)
 SCTP_SRC = Field("sctp_src", 16, maskable=True)
@@ -114,6 +116,7 @@ FIELDS: tuple[Field, ...] = (
     IP_PROTO,
     TCP_SRC,
     TCP_DST,
+    TCP_FLAGS,
     UDP_SRC,
     UDP_DST,
     SCTP_SRC,

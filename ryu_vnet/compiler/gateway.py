@@ -28,7 +28,7 @@ from ..model.names import Prefix
 from ..model.outside import SHARED_ZONE, Address, Exit, Floating, Forward, Gateway
 from ..model.values import Network
 from . import fields as f
-from .answers import advertise_rows, arp_reply, arp_request, probe, solicitation, solicited
+from .answers import arp_reply, arp_request, probe, solicitation, solicited
 from .pipeline import (
     ADJACENCY_REG,
     ADVERTISE,
@@ -275,7 +275,6 @@ def standing_rows(switch: Switch) -> Iterator[Row]:
     origin = Origin(Subject.SWITCH, switch.number)
     for stage in (UPLINK, OUTBOUND):
         yield stage.row("probe", probe(), (), None, origin)
-    yield from advertise_rows(origin)
     for state in (CtState.ESTABLISHED, CtState.RELATED):
         known = FieldMatch(f.CT_STATE, CtState.TRACKED | state, CtState.TRACKED | CtState.INVALID | state)
         for version in (4, 6):

@@ -15,6 +15,7 @@ from ..model.values import Interface
 from . import fields as f
 from .pipeline import (
     ADJACENCY_REG,
+    ANSWER,
     CHOICE,
     CHOICE_REG,
     CLASS,
@@ -68,6 +69,8 @@ class Local(NamedTuple):
     """Whether it is not there yet: the controller is told of what comes from there."""
     is_beside: bool = False
     """Whether it comes from another port of the same switch, which has the other rows already."""
+    is_served: bool = False
+    """Whether what it asks on its only network is answered by the switch."""
 
 
 def local_rows(local: Local) -> Iterator[Row]:
@@ -86,7 +89,7 @@ def local_rows(local: Local) -> Iterator[Row]:
     match local.speaks:
         case Speaks.ON_ONE:
             known = [SetField(NETWORK_REG.field, local.number), SetField(TAG_REG.field, local.tag)]
-            yield NETWORK.row("member", sender, known, FORWARD, origin)
+            yield NETWORK.row("member", sender, known, ANSWER if local.is_served else FORWARD, origin)
         case Speaks.BY_CLASS:
             yield NETWORK.row("member", sender, [SetField(CHOICE_REG.field, local.number)], CLASS, origin)
         case Speaks.BY_DESTINATION:

@@ -14,6 +14,7 @@ from ..model.state import Member
 from ..model.values import Combination, Network, Node, Value, combination_ref
 from .facts import Facts, address_units, choice_units, local_units, pick_units, shadows
 from .interface import is_beside
+from .outward import is_router
 from .presence import Audience, Extent, Presence, home_of, is_native
 from .traffic import combinations
 from .units import Kind, Unit
@@ -28,6 +29,10 @@ class Round:
     """Where networks and combinations were, by reference, whose members come or go."""
     coming: dict[int, Member] = field(default_factory=dict)
     """Interfaces that are put in at the end, when all that leave are gone."""
+    people: dict[str, set[int]] = field(default_factory=dict)
+    """By network: the members that come or go."""
+    served: set[str] = field(default_factory=set)
+    """The networks that may be served or routed elsewhere."""
     foreign: list[tuple[str, int]] = field(default_factory=list)
     """Of those that came: network and number of each whose MAC does not tell where it is."""
 
@@ -101,8 +106,7 @@ class Membership(Facts):
         for ref in member.node.networks_of(member.interface):
             presence = self._touch(ref, turn)
             turn.stale.add(Unit(Kind.ADDRESS, ref, segment, number))
-            if ref in self.outward.gateways:
-                turn.stale.add(Unit(Kind.RESOLVE, ref, "", number))
+            turn.people.setdefault(ref, set()).add(number)
             if not is_native(mac, segment, fabric):
                 turn.stale.update(address_units(ref, number, turn.before[ref]))
             known = presence.chunks(home.name)
@@ -116,6 +120,7 @@ class Membership(Facts):
                 del self._macs[ref][mac]
                 self._forget_mac(mac, ref)
                 self._same_mac(ref, mac, turn)
+        self._visit(member, home.name, segment, -1, turn)
         role = self._roles.pop(number, None)
         if role is not None:
             self._drop_role(number, role, home.name, segment, turn)
@@ -133,8 +138,7 @@ class Membership(Facts):
         for ref in refs:
             presence = self._touch(ref, turn)
             turn.stale.add(Unit(Kind.ADDRESS, ref, segment, number))
-            if ref in self.outward.gateways:
-                turn.stale.add(Unit(Kind.RESOLVE, ref, "", number))
+            turn.people.setdefault(ref, set()).add(number)
             if not is_native(mac, segment, fabric):
                 turn.foreign.append((ref, number))
             known = presence.chunks(home.name)
@@ -145,11 +149,23 @@ class Membership(Facts):
                 self._macs[ref][mac] = number
                 self._having.setdefault(mac, set()).add(ref)
                 self._same_mac(ref, mac, turn)
+        self._visit(member, home.name, segment, 1, turn)
         role = self._role(member)
         if role is not None:
             self._roles[number] = role
             self._take_role(number, role, home.name, segment, turn)
         self._cast_shadows(member, turn)
+
+    def _visit(self, member: Member, switch: str, segment: str, by: int, turn: Round) -> None:
+        """Have the networks that a member's are routed to carried to where it is, or no more."""
+        if is_router(member):
+            return
+        for ref in member.node.networks_of(member.interface):
+            for partner in self._partners_there(ref):
+                self._touch(partner, turn).visit(switch, segment, by)
+
+    def _partners_there(self, ref: str) -> Iterator[str]:
+        return (partner for partner in self.routing.partners(ref) if partner in self.presences)
 
     def _take_role(self, number: int, role: Role, switch: str, segment: str, turn: Round) -> None:
         """Let an interface choose among its networks on a switch."""
@@ -183,6 +199,8 @@ class Membership(Facts):
         for place, segment in shadows(member, self.topology.fabric):
             for ref in member.node.networks_of(member.interface):
                 self._touch(ref, turn).carry(number, place.switch, segment)
+                for partner in self._partners_there(ref):
+                    self._touch(partner, turn).visit(place.switch, segment, 1)
                 turn.stale.add(Unit(Kind.SHADOW, ref, "", number))
             if place == member.interface.left:
                 self._left.setdefault(place.switch, set()).add(number)
@@ -197,6 +215,8 @@ class Membership(Facts):
         for place, segment in shadows(member, fabric):
             for ref in member.node.networks_of(member.interface):
                 self._touch(ref, turn).drop(number, place.switch, segment)
+                for partner in self._partners_there(ref):
+                    self._touch(partner, turn).visit(place.switch, segment, -1)
                 turn.stale.add(Unit(Kind.SHADOW, ref, "", number))
             if place == member.interface.left:
                 self._left[place.switch].discard(number)
@@ -254,7 +274,7 @@ class Membership(Facts):
 
     def _spoken(self, ref: str, switch: str, audience: Audience, turn: Round) -> None:
         """A combination is spoken on a switch where it was not, or no more."""
-        turn.stale.add(Unit(Kind.CHOICE, ref, switch, 0))
+        turn.stale.update([Unit(Kind.CHOICE, ref, switch, 0), Unit(Kind.SERVE, ref, switch, 0)])
         turn.stale.update(pick_units(ref, audience))
 
     def _same_mac(self, network: str, mac: int, turn: Round) -> None:

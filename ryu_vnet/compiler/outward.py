@@ -131,9 +131,12 @@ class Outward:
         """What is about the gateways on a switch, whoever is in their networks, and about who shares addresses."""
         for ref in self.at.get(switch, ()):
             yield from self.units_of(ref)
-        for at, outside, address in self._sharing:
-            if at == switch:
-                yield Unit(Kind.SHARED, f"{outside}/{address}", switch, 0)
+        yield from (unit for unit in self.shared_units() if unit.at == switch)
+
+    def shared_units(self) -> Iterator[Unit]:
+        """What is about the outside addresses that sources become."""
+        for switch, outside, address in self._sharing:
+            yield Unit(Kind.SHARED, f"{outside}/{address}", switch, 0)
 
     # --- rows -------------------------------------------------------------------------------------------------------
 

@@ -185,7 +185,7 @@ NETWORK = Stage(
     30,
     "which network the interface speaks on, or which networks",
     (f.REG1,),
-    ("CLASS", "CHOICE", "FORWARD"),
+    ("CLASS", "CHOICE", "ANSWER", "FORWARD"),
     {"member": 100},
 )
 MOST_NETWORKS = 32
@@ -208,7 +208,7 @@ CLASS = Stage(
         f.SCTP_DST,
         f.ICMPV6_TYPE,
     ),
-    ("CHOICE", "FORWARD"),
+    ("CHOICE", "ANSWER", "FORWARD"),
     {"everybody": 400, **{f"taken by {takers}": 100 + takers for takers in range(MOST_NETWORKS, -1, -1)}},
 )
 CHOICE = Stage(
@@ -216,7 +216,7 @@ CHOICE = Stage(
     35,
     "of several networks, the first that the destination is in; group addresses on each, for who is in none before",
     (f.REG5, f.ETH_DST),
-    ("FORWARD",),
+    ("ANSWER", "FORWARD"),
     {"member": 300, "group": 200, "former": 100},
 )
 TAG = Stage(
@@ -288,6 +288,56 @@ SERVICE = Stage(
     (f.PACKET_TYPE, f.MPLS_LABEL, f.MPLS_BOS),
     ("FORWARD",),
     {"label": 100},
+)
+ANSWER = Stage(
+    "ANSWER",
+    62,
+    "on a network with subnets: who asks for an address of its is answered here; what is asked of its router is told",
+    (
+        f.ETH_DST,
+        f.ETH_TYPE,
+        f.IPV4_DST,
+        f.IPV6_SRC,
+        f.IPV6_DST,
+        f.IP_FRAG,
+        f.IP_PROTO,
+        f.UDP_SRC,
+        f.UDP_DST,
+        f.ICMPV4_TYPE,
+        f.ICMPV6_TYPE,
+        f.ND_TARGET,
+        f.ARP_OP,
+        f.ARP_TPA,
+        f.REG0,
+        f.REG1,
+    ),
+    ("ROUTE", "ADVERTISE", "FORWARD"),
+    {"probe": 500, "own": 400, "router": 300, "told": 250, "member": 200, "other": 100},
+)
+ROUTE = Stage(
+    "ROUTE",
+    64,
+    "what a network's router is sent for another network that it routes to, if it may pass",
+    (
+        f.ETH_DST,
+        f.ETH_TYPE,
+        f.IPV4_DST,
+        f.IPV6_DST,
+        f.IP_TTL,
+        f.IP_PROTO,
+        f.TCP_SRC,
+        f.TCP_DST,
+        f.TCP_FLAGS,
+        f.UDP_SRC,
+        f.UDP_DST,
+        f.SCTP_SRC,
+        f.SCTP_DST,
+        f.ICMPV4_TYPE,
+        f.ICMPV6_TYPE,
+        f.REG0,
+    ),
+    ("RESOLVE", "FORWARD"),
+    {"spent": 400, "allowed": 300, "refused": 200, "other": 100},
 )
 RESOLVE = Stage(
     "RESOLVE",
@@ -394,6 +444,8 @@ STAGES = (
     PORTS,
     INBOUND,
     SERVICE,
+    ANSWER,
+    ROUTE,
     RESOLVE,
     ADVERTISE,
     FORWARD,
@@ -408,6 +460,7 @@ STAGE_BY_TABLE = {stage.table: stage for stage in STAGES}
 
 TO_EGRESS = Resubmit(EGRESS.table)
 TO_FORWARD = Resubmit(FORWARD.table)
+TO_ANSWER = Resubmit(ANSWER.table)
 TO_ADVERTISE = Resubmit(ADVERTISE.table)
 
 # Group numbers: chunk << 20 | network number. Chunks 1 to 2,047 are those of `crowd`: members on this switch. Chunk 0
@@ -459,6 +512,8 @@ SERVICES_METER = 2
 """The meter of those frames of which networks' services tell: what a router cannot forward, and what is asked of it."""
 SERVICES_RATE = 200
 SERVICES_BURST = 50
+TOLD_WHOLE = 0xFFE5
+"""Of what is asked of a router all bytes are told (OFPCML_MAX)."""
 TOLD_PACKET = 256
 """Of these, so many bytes: all headers, and what an ICMP error has to quote (RFC 792, RFC 4443 2.4)."""
 

@@ -98,6 +98,10 @@ class Presence:
         """By switch: those for whose sake it is carried there, and who need not hear what is said to everybody."""
         self._silent: dict[str, set[str]] = {}
         """Their switches by segment."""
+        self.visits: dict[str, int] = {}
+        """By switch: how many there are who may be routed into it from there, each once for each network."""
+        self._visiting: dict[str, dict[str, int]] = {}
+        """The same by segment."""
         self._switches: dict[str, set[str]] = {}
         self._extent = NOWHERE
         self._moved: set[str] = set()
@@ -112,8 +116,8 @@ class Presence:
             switches, heard = was.switches.copy(), was.heard.copy()
             for segment in self._moved:
                 hearing = frozenset(self._switches.get(segment, ()))
-                silent = self._silent.get(segment)
-                for found, there in ((heard, hearing), (switches, hearing | silent if silent else hearing)):
+                others = {*self._silent.get(segment, ()), *self._visiting.get(segment, ())}
+                for found, there in ((heard, hearing), (switches, hearing | others if others else hearing)):
                     found[segment] = there
                     if not there:
                         del found[segment]
@@ -141,6 +145,18 @@ class Presence:
             del self._silent[segment]
         self._moved.add(segment)
         return True
+
+    def visit(self, switch: str, segment: str, by: int) -> None:
+        """So many more, or less, may be routed into it from a switch."""
+        count = self.visits.get(switch, 0) + by
+        if not count or count == by:
+            self._moved.add(segment)
+        for counts in (self.visits, self._visiting.setdefault(segment, {})):
+            counts[switch] = count
+            if not count:
+                del counts[switch]
+        if not self._visiting[segment]:
+            del self._visiting[segment]
 
     def add(self, member: Member, home: Switch, fabric: Fabric) -> set[int]:
         """Count a member in. Returns the chunks that changed at its switch."""
@@ -191,9 +207,14 @@ class Presence:
         return len(self.at[switch].chunks) if switch in self.at else 0
 
     def count(self, segment: str) -> int:
-        """How many members are in a segment, or are coming or leaving there."""
+        """How many members are in a segment, are coming or leaving there, or may be routed to them from there."""
         silent = sum(len(self.silent[switch]) for switch in self._silent.get(segment, ()))
-        return self._native.get(segment, 0) + len(self.foreign.get(segment, ())) + silent
+        visiting = sum(self._visiting.get(segment, {}).values())
+        return self.residents(segment) + silent + visiting
+
+    def residents(self, segment: str) -> int:
+        """How many members are in a segment."""
+        return self._native.get(segment, 0) + len(self.foreign.get(segment, ()))
 
     def members(self, segment: str) -> Iterator[int]:
         """The numbers of the members in a segment."""

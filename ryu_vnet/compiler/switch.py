@@ -12,7 +12,7 @@ from ..fabric.declared import Fabric, LinkKind, Switch
 from ..fabric.observed import Topology
 from ..model.values import Place
 from . import fields as f
-from . import gateway
+from . import gateway, serving
 from .pipeline import (
     ADJACENCY_KIND_MASK,
     ADJACENCY_REG,
@@ -70,6 +70,7 @@ def switch_rows(switch: Switch, topology: Topology) -> Iterator[Row]:
     if switch.segment is None:
         return
     yield from standing_rows(origin)
+    yield from serving.standing_rows(origin)
     if switch.uplinks:
         yield from gateway.standing_rows(switch)
     way_out = _way_out(switch, topology)

@@ -44,7 +44,13 @@ class Kind(IntEnum):
     LET_IN = 16
     """What is let in from outside to a network (`name`) for one address in it (`at`)."""
     RESOLVE = 17
-    """Which member (`number`) of a network (`name`) has an address, wherever frames are routed into the network."""
+    """Which member (`number`) of a network (`name`) has an address, on a switch where frames are routed into it."""
+    SERVE = 18
+    """What the router of a network, or of the last of a combination (`name`), answers on a switch of its members."""
+    ANSWER = 19
+    """What is answered on a switch of a network's members (`name`) for one of them (`number`)."""
+    PASS = 20
+    """What may pass from a network (`name`) to others that it is routed to, on a switch of its members."""
 
 
 class Unit(NamedTuple):

@@ -79,7 +79,7 @@ class Encoder:
         ips = local.interface.sources
         lengths = tuple([(prefix.version, prefix.prefixlen) for prefix in ips])
         has_own = (6, 128) in lengths and link_local(local.interface.mac) in ips
-        shape = local.tagged, local.speaks, lengths, has_own, local.is_arrival, local.is_beside
+        shape = local.tagged, local.speaks, lengths, has_own, local.is_arrival, local.is_beside, local.is_served
         if shape not in self._stamps and len(self._stamps) < _SHAPES:
             self._stamps[shape] = _learn_local_stamp(local)
         stamp = self._stamps.get(shape)

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Network
 
 from ..errors import Conflict, Exhausted, Invalid, Problem
 from ..fabric.declared import Fabric, Outside
-from ..model.outside import Exit, Floating, Forward, Gateway
+from ..model.outside import Address, Exit, Floating, Forward, Gateway
 from ..model.state import Draft, Model
 from ..model.values import Network
 from .outside import whole
 from .requests import Work
 
+_SIX = 6
 PORTS_AT_ONCE = 4096
 """How many ports of an address a network gets that asks for no particular ones."""
 FIRST_PORT, LAST_PORT = 16384, 65535
@@ -70,6 +71,7 @@ def _granted(
     if outside is None or not candidates:
         hint = "take the network's way out away first, or keep an uplink"
         raise Invalid(Problem(where, f"network {network.ref} would have no gateway to {way_out.outside}", hint))
+    _check_outer_six(work, network, way_out, outside, where)
     if known is None:
         interface, zone = work.allocator.interface_number(), work.allocator.zone(network)
         known = Gateway(network.tenant, network.name, network.number, interface, zone, "", way_out.outside)
@@ -82,6 +84,36 @@ def _granted(
         address, ports = _address(work.draft, work.fabric, network, way_out, known, outside)
         known = replace(known, address=address, ports=ports)
     return replace(known, switch=_switch(work.draft, known, candidates, is_fit))
+
+
+def outer_six(network: Network) -> IPv6Network | None:
+    """The IPv6 prefix by which a network with a way out is known outside; None where it has no IPv6 there."""
+    subnet = next((one for one in network.subnets if isinstance(one.prefix, IPv6Network)), None)
+    if network.exit is None or subnet is None or subnet.gateway is None or not isinstance(subnet.prefix, IPv6Network):
+        return None
+    return network.exit.prefix or subnet.prefix
+
+
+def _check_outer_six(work: Work, network: Network, way_out: Exit, outside: Outside, where: str) -> None:
+    """Refuse an IPv6 prefix that is not for tenants, or that another network has outside."""
+    prefix = outer_six(network)
+    if prefix is None:
+        return
+    if not any(isinstance(own, IPv6Network) and prefix.subnet_of(own) for own in outside.addresses):
+        listed = ", ".join(str(own) for own in outside.addresses if own.version == _SIX) or "none"
+        hint = f"a part of what is for them ({listed}) as the subnet, or as outside.prefix"
+        raise Invalid(Problem(where, f"{prefix} is not for networks of tenants in {way_out.outside}", hint))
+    for taken in _own_addresses(work.fabric, way_out.outside, outside):
+        if taken in prefix:
+            raise Invalid(Problem(where, f"{prefix} has the address {taken} of a router there", "another prefix"))
+    for gateway in work.draft.gateways():
+        other = work.draft.network(gateway.ref)
+        if other is None or other.ref == network.ref or gateway.outside != way_out.outside:
+            continue
+        theirs = outer_six(other)
+        if theirs is not None and theirs.overlaps(prefix):
+            whose = f"network {other.ref} has {theirs}" if other.tenant == network.tenant else "another tenant's has it"
+            raise Conflict(f"{where}: {prefix} cannot be two networks' in {way_out.outside}: {whose}")
 
 
 def _switch(draft: Draft, known: Gateway, candidates: tuple[str, ...], is_fit: Callable[[str], bool]) -> str:
@@ -134,20 +166,24 @@ def _address(
 
 
 def _pool(fabric: Fabric, name: str, outside: Outside) -> Iterator[IPv4Address]:
-    taken = {*outside.next_hops}
-    for switch in fabric.switches.values():
-        uplink = switch.uplink(name)
-        taken.update(uplink.addresses if uplink is not None else ())
+    taken = _own_addresses(fabric, name, outside)
     for prefix in outside.addresses:
         yield from (address for address in whole(prefix) if address not in taken)
 
 
+def _own_addresses(fabric: Fabric, name: str, outside: Outside) -> set[Address]:
+    """The addresses of the routers of an outside network, and those of our gateways themselves there."""
+    taken = {*outside.next_hops}
+    for gateway in fabric.gateways.get(name, ()):
+        uplink = fabric.switches[gateway].uplink(name)
+        taken.update(uplink.addresses if uplink is not None else ())
+    return taken
+
+
 def _against(draft: Draft, fabric: Fabric, address: IPv4Address, network: Network, way_out: Exit) -> str | None:
     """Why an address cannot be what sources of a network become; None where it can."""
-    for name in fabric.gateways.get(way_out.outside, ()):
-        uplink = fabric.switches[name].uplink(way_out.outside)
-        if uplink is not None and address in uplink.addresses:
-            return f"is that of the gateway {name} itself"
+    if address in _own_addresses(fabric, way_out.outside, fabric.outsides[way_out.outside]):
+        return "is that of a router or gateway there itself"
     for value in draft.holding(way_out.outside, address):
         if isinstance(value, Floating):
             return "is a member's own"
@@ -195,10 +231,17 @@ def _check_floating(work: Work, value: Floating) -> None:
     for other in work.draft.holding(value.outside, value.address):
         if not isinstance(other, Floating):
             raise Conflict(f"address {value.address} is what sources of a network become: take another one")
-    for name in work.fabric.gateways.get(value.outside, ()):
-        uplink = work.fabric.switches[name].uplink(value.outside)
-        if uplink is not None and value.address in uplink.addresses:
-            raise Conflict(f"address {value.address} is that of the gateway {name} itself: take another one")
+    outside = work.fabric.outsides[value.outside]
+    if value.address in _own_addresses(work.fabric, value.outside, outside):
+        raise Conflict(f"address {value.address} is that of a router or gateway there itself: take another one")
+    if value.address != value.inside and value.address.version == _SIX:
+        for gateway in work.draft.gateways():
+            network = work.draft.network(gateway.ref)
+            prefix = outer_six(network) if network is not None and gateway.outside == value.outside else None
+            if prefix is not None and value.address in prefix:
+                raise Conflict(
+                    f"address {value.address} is a member's in a network that goes as it is: take another one"
+                )
     for other in work.draft.let_in(value.ref):
         if isinstance(other, Floating) and other.inside == value.inside and other.address != value.address:
             raise Conflict(f"{value.inside} in {value.ref} has the outside address {other.address} already")

@@ -21,6 +21,7 @@ from .addresses import asked_for, choose_mac
 from .allocation import Allocator
 from .outside import exit_of, outsides_of, put_floating, put_forward, subnets_of, uplinks_of
 from .policies import made, refuse_made, replace_policies
+from .routers import put_router
 from .rulebook import Rulebook
 
 
@@ -232,6 +233,9 @@ def delete_network(work: Work, tenant: str, name: str) -> None:
     if let_in:
         named = ", ".join(str(value.address) for value in let_in[:5]) + (", ..." if len(let_in) > 5 else "")
         raise Conflict(f"network {network.ref} is still reached from outside by {named}: give that up first")
+    routers = [router.ref for router in work.draft.routers(tenant) if network.ref in router.networks]
+    if routers:
+        raise Conflict(f"network {network.ref} is routed by {', '.join(routers)}: take it out of there first")
     work.draft.delete(network)
     work.allocator.return_number(network)
 
@@ -429,6 +433,11 @@ def _apply_tenant(work: Work, name: str, spec: TenantSpec, found: list[Problem])
     for node, node_spec in spec.nodes.items():
         try:
             put_node(work, name, node, node_spec)
+        except Invalid as error:
+            found.extend(error.problems)
+    for router, router_spec in spec.routers.items():
+        try:
+            put_router(work.draft, name, router, router_spec)
         except Invalid as error:
             found.extend(error.problems)
     for address, floating in spec.floating.items():

@@ -10,6 +10,7 @@ from ..compiler.presence import Presence, home_of
 from ..compiler.traffic import combinations, in_order
 from ..fabric.declared import Fabric
 from ..model.outside import Gateway
+from ..model.routing import Router, Routing
 from ..model.state import Draft, Member, Model, Shared
 from ..model.values import Combination, Network, Node, Value, combination_ref
 from .requests import Work
@@ -101,7 +102,8 @@ def _tag(
     work: Work, model: Model, fabric: Fabric, presences: Mapping[str, Presence], formed: Iterable[Combination]
 ) -> None:
     draft = work.draft
-    moved = _moved(draft, model, fabric)
+    routing = draft.routing
+    moved = _moved(draft, model, fabric, routing)
     for key in [*draft.changes]:
         old = model.get(key)
         if not isinstance(old, Network | Combination):
@@ -119,14 +121,32 @@ def _tag(
     if work.fabric != fabric:
         segments = [*{*work.fabric.segments, *fabric.segments}]
         for network in sorted(draft.networks(), key=_number):
-            homes = {segment for member in draft.members(network.ref) for segment in segments_of(member, work.fabric)}
-            homes |= {segment for _, segment in _memberships(draft.gateway(network.ref), work.fabric)}
+            homes = _homes(draft, network.ref, work.fabric, routing)
             _settle_tags(work, network, _with_trunks(homes.union(network.reserve), work.fabric), segments)
         return
+    for ref in sorted(_routed_else(draft, model)):
+        named = draft.network(ref)
+        moved.pop(ref, None)
+        if named is not None:
+            homes = _homes(draft, ref, fabric, routing)
+            _settle_tags(work, named, _with_trunks(homes.union(named.reserve), fabric), [*fabric.segments])
     for network in sorted(filter(None, map(draft.network, moved)), key=_number):
         presence = presences.get(network.ref)
         needed = {segment for segment, by in moved[network.ref].items() if _count(presence, segment) + by > 0}
         _settle_tags(work, network, _with_trunks(needed.union(network.reserve), fabric), moved[network.ref])
+
+
+def _homes(draft: Draft, ref: str, fabric: Fabric, routing: Routing) -> set[str]:
+    """The segments in which a network has members, its router, or those who may be routed into it."""
+    members = (member for each in (ref, *routing.partners(ref)) for member in draft.members(each))
+    homes = {segment for member in members for segment in segments_of(member, fabric)}
+    return homes | {segment for _, segment in _memberships(draft.gateway(ref), fabric, routing)}
+
+
+def _routed_else(draft: Draft, model: Model) -> set[str]:
+    """The networks that routers name which a draft changes."""
+    routers = (each for key, new in draft.changes.items() for each in (model.get(key), new))
+    return {ref for router in routers if isinstance(router, Router) for ref in router.networks}
 
 
 def _tagged(ref: str, model: Model, presences: Mapping[str, Presence]) -> set[str]:
@@ -142,14 +162,14 @@ def _settle_tags(work: Work, network: Network, needed: set[str], segments: Itera
         work.allocator.settle_tags(each, needed, segments)
 
 
-def _moved(draft: Draft, model: Model, fabric: Fabric) -> dict[str, Counter[str]]:
+def _moved(draft: Draft, model: Model, fabric: Fabric, routing: Routing) -> dict[str, Counter[str]]:
     """How many running members each network, by reference, has more or less in each segment; and 0 for those segments
     that are reserved for it or no more."""
     found: dict[str, Counter[str]] = {}
     for key, new in draft.changes.items():
         old = model.get(key)
         for value, by in ((old, -1), (new, 1)):
-            for ref, segment in _memberships(value, fabric):
+            for ref, segment in _memberships(value, fabric, routing):
                 found.setdefault(ref, Counter())[segment] += by
         if isinstance(new, Network):
             reserved = {*new.reserve} ^ {*(old.reserve if isinstance(old, Network) else ())}
@@ -158,14 +178,17 @@ def _moved(draft: Draft, model: Model, fabric: Fabric) -> dict[str, Counter[str]
     return found
 
 
-def _memberships(value: Value | None, fabric: Fabric) -> Iterable[tuple[str, str]]:
+def _memberships(value: Value | None, fabric: Fabric, routing: Routing) -> Iterable[tuple[str, str]]:
     if isinstance(value, Gateway):
         segment = fabric.switches[value.switch].segment if value.switch in fabric.switches else None
         yield from ((value.ref, each) for each in (segment,) if each is not None)
     if isinstance(value, Node):
         for interface in value.interfaces:
             segments = [*segments_of(Member(value, interface), fabric)]
-            yield from ((ref, segment) for ref in value.networks_of(interface) for segment in segments)
+            refs = value.networks_of(interface)
+            # Who is in a network may be routed into its partners from where he is.
+            reached = [partner for ref in refs for partner in routing.partners(ref)]
+            yield from ((ref, segment) for ref in (*refs, *reached) for segment in segments)
 
 
 def segments_of(member: Member, fabric: Fabric) -> Iterator[str]:

@@ -65,6 +65,7 @@ from .policing import Policing
 from .ports import AwaitedPorts
 from .programme import Programme, Tables
 from .requests import Work
+from .routers import check_routing
 from .settling import settle
 from .summary import account
 
@@ -327,6 +328,7 @@ class System:
         self._leases.settle(work, self.model)
         settle_exits(work, self.model, self.fabric, self.is_fit_gateway)
         check_let_in(work, self.model)
+        check_routing(draft, self.model)
         self._checker.check(work, self.fabric)
         settle(work, self.model, self.fabric, self._programme.compilation.presences)
         return work

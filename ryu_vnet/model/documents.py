@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import StoreError
 from . import outside_documents as outside
+from . import routing_documents as routing
 from .names import format_mac, format_prefix, parse_mac, parse_prefix
 from .outside import Floating, Forward, Gateway, NextHop
 from .policy import Policy, policy_document, policy_from
@@ -124,6 +125,8 @@ def from_document(key: str, document: Json) -> Value:
                 return Resting(**document)
             case "counters":
                 return Counters(**document)
+            case "router":
+                return routing.router_from(document)
             case "gateway" | "floating" | "forward" | "nexthop":
                 return outside.value_from(kind, document)
     except (KeyError, TypeError, ValueError) as error:

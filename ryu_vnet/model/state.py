@@ -16,6 +16,7 @@ from .hosted import Hosted
 from .names import format_mac
 from .outside import ZONES, Address, Floating, Forward, Gateway, NextHop
 from .policy.rules import Policy, in_order
+from .routing import Router, Routing
 from .values import (
     LABELS,
     Combination,
@@ -82,6 +83,7 @@ class _Values:
         """By network: with which others somebody is in it."""
         self.ending: dict[str, set[str]] = {}
         """By network: the keys of the combinations of which it is the last."""
+        self.routing = Routing()
         self.let_in: dict[str, set[str]] = {}
         """By network: the keys of what comes in to it from outside."""
         self.holders: dict[tuple[str, Address], set[str]] = {}
@@ -142,6 +144,8 @@ class _Values:
                 _change(self.ending, value.last, key, add=add)
             case TagGrant():
                 self._index_identifier(tag_space(value.segment), value.tag, key, add=add)
+            case Router():
+                self.routing.change(*((None, value) if add else (value, None)))
             case Gateway():
                 self._index_identifier(ZONES, value.zone, key, add=add)
                 if value.address is not None:
@@ -378,6 +382,19 @@ class Model:
         """All nodes, or those of a tenant, by reference."""
         return self._every(f"node/{tenant}/" if tenant else "node/", Node)
 
+    def router(self, ref: str) -> Router | None:
+        """A router by reference."""
+        return self._typed(f"router/{ref}", Router)
+
+    def routers(self, tenant: str | None = None) -> list[Router]:
+        """All routers, or those of a tenant, by reference."""
+        return self._every(f"router/{tenant}/" if tenant else "router/", Router)
+
+    @property
+    def routing(self) -> Routing:
+        """What all routers together let pass; for reading."""
+        return self._all.routing
+
     def gateway(self, ref: str) -> Gateway | None:
         """The gateway of a network by reference."""
         return self._typed(f"gateway/{ref}", Gateway)
@@ -537,6 +554,11 @@ class Draft(Model):
 
     def _ending(self, network: str) -> set[str]:
         return super()._ending(network) | self._unchanged(self._base._ending(network))
+
+    @property
+    def routing(self) -> Routing:
+        is_other = any(key.startswith("router/") for key in self.changes)
+        return Routing(self.routers()) if is_other else self._base.routing
 
     def _holders(self, where: tuple[str, Address]) -> set[str]:
         return super()._holders(where) | self._unchanged(self._base._holders(where))

@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 from .names import Prefix
 from .outside import Exit, Floating, Forward, Gateway, NextHop, Subnet
 from .policy.rules import Policy
+from .routing import Router
 from .traffic import Term
 
 
@@ -262,6 +263,7 @@ Value: TypeAlias = (
     | Floating
     | Forward
     | NextHop
+    | Router
 )
 
 
@@ -289,6 +291,8 @@ def key_of(value: Value) -> str:
             return f"resting/{value.space}/{value.identifier:07d}"
         case Counters():
             return "counters"
+        case Router():
+            return f"router/{value.ref}"
         case Gateway():
             return f"gateway/{value.ref}"
         case Floating():

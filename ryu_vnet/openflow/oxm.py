@@ -56,6 +56,10 @@ _PLACES = {
 }
 """Class and number of each field; those that we do not use are here so that an error can name them."""
 _NAMES = {place: name for name, place in _PLACES.items()}
+_EXPERIMENTER_CLASS = 0xFFFF
+_ONF = b"ONF\0"
+"""The experimenter number of the Open Networking Foundation, which stands behind the header of its fields."""
+_ONF_FIELDS = {"tcp_flags": 42}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +80,13 @@ _OXM_MATCH = 1
 
 
 def _codec(field: Field) -> _Codec:
-    oxm_class, number = _PLACES[field.name]
     size = next(size for size in _SIZES if size * 8 >= field.bits)
+    onf = _ONF_FIELDS.get(field.name)
+    if onf is not None:
+        exact = _HEADER.pack(_EXPERIMENTER_CLASS, onf << 1, len(_ONF) + size) + _ONF
+        masked = _HEADER.pack(_EXPERIMENTER_CLASS, onf << 1 | 1, len(_ONF) + 2 * size) + _ONF
+        return _Codec(field, exact, masked, size)
+    oxm_class, number = _PLACES[field.name]
     exact = _HEADER.pack(oxm_class, number << 1, size)
     masked = _HEADER.pack(oxm_class, number << 1 | 1, 2 * size)
     return _Codec(field, exact, masked, size)
@@ -159,12 +168,14 @@ def decode_field(data: bytes) -> tuple[Field, int]:
 def _decode_condition(data: bytes, at: int) -> tuple[FieldMatch, int]:
     """The condition at byte `at`, and where the next one starts."""
     header = data[at : at + 4]
+    if header[:2] == b"\xff\xff":
+        header = data[at : at + 4 + len(_ONF)]
     codec, is_masked = _BY_HEADER.get(header), False
     if codec is None:
         codec, is_masked = _BY_MASKED_HEADER.get(header), True
     if codec is None:
         raise WireError(f"field {_name(header)} is not one that rows use")
-    value_at = at + 4
+    value_at = at + len(header)
     end = value_at + codec.size * (2 if is_masked else 1)
     if end > len(data):
         raise WireError(f"field {codec.field.name} ends {end - len(data)} bytes too early")
@@ -182,7 +193,7 @@ def _name(header: bytes) -> str:
     """A header in words, for errors."""
     if len(header) < _HEADER.size:
         return f"cut short ({header.hex()})"
-    oxm_class, field_and_mask, length = _HEADER.unpack(header)
+    oxm_class, field_and_mask, length = _HEADER.unpack(header[: _HEADER.size])
     number = field_and_mask >> 1
     name = _NAMES.get((oxm_class, number), f"number {number} of class {oxm_class:#06x}")
     return f"{name} ({length} bytes{', masked' if field_and_mask & 1 else ''})"

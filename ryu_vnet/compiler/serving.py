@@ -1,0 +1,238 @@
+"""The rows of networks with subnets where their members are: what is answered for them, and where they are routed.
+
+Whoever asks for the address of a member or of the router (ARP, neighbour discovery) is answered by his own switch, and
+nobody else is bothered. What he asks of the router (DHCP, router solicitations) the controller is told. The rows for a
+member are at every switch of its network: that is what it costs that nothing is broadcast.
+
+What is sent to the router for a network that it routes to becomes that network's here, if it may pass, and goes
+straight to whose address it is: there is no other switch in between that has to route. A switch sees no ports in
+fragments: these pass where a protocol may pass whatever its ports, and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import IPv4Address
+from typing import NamedTuple
+
+from ..model.names import Prefix, link_local
+from ..model.outside import Address, router_mac
+from ..model.routing import Access
+from ..model.values import Interface, Network
+from . import fields as f
+from .answers import (
+    advertise_rows,
+    arp_reply,
+    arp_request,
+    echo_reply,
+    echo_request,
+    probe,
+    solicitation,
+    solicited,
+)
+from .pipeline import (
+    ADVERTISE,
+    ANSWER,
+    FORWARD,
+    INTERFACE_REG,
+    NETWORK_REG,
+    RESOLVE,
+    ROUTE,
+    SERVICES_METER,
+    TAG_REG,
+    TOLD_PACKET,
+    TOLD_WHOLE,
+)
+from .rows import (
+    CONTROLLER_PORT,
+    IN_PORT_PORT,
+    Action,
+    DecTtl,
+    FieldMatch,
+    Meter,
+    Origin,
+    Output,
+    Row,
+    SetField,
+    Subject,
+)
+from .source import DHCP_CLIENT, DHCP_SERVER, ICMPV6, IPV4, IPV6, UDP
+from .traffic import port_range
+
+ICMP, TCP, SCTP = 1, 6, 132
+DHCP6_CLIENT, DHCP6_SERVER = 546, 547
+ROUTER_SOLICITATION = 133
+_ACK = 1 << 4
+_ANY_PORTS = (0, 0xFFFF)
+_PORTS = {TCP: (f.TCP_SRC, f.TCP_DST), UDP: (f.UDP_SRC, f.UDP_DST), SCTP: (f.SCTP_SRC, f.SCTP_DST)}
+_REPLIES = {4: (0, 3, 11, 12), 6: (1, 2, 3, 4, 129)}
+"""ICMP types that answer something, by version of IP (RFC 792; RFC 4443)."""
+
+
+class Served(NamedTuple):
+    """What the rows of a network at a switch of its members follow from, whoever these are."""
+
+    network: Network
+    number: int
+    """Of the network, or of a combination of which it is the last."""
+    is_routed: bool
+    """Whether it is routed to other networks."""
+
+
+def serve_rows(served: Served) -> Iterator[Row]:
+    """What the router of a network answers, and what the controller is told."""
+    network, origin = served.network, Origin(Subject.NETWORK, served.number)
+    mine, mac = FieldMatch(NETWORK_REG.field, served.number), router_mac(network.number)
+    onward = ROUTE if served.is_routed and served.number == network.number else FORWARD
+    yield ANSWER.row("other", [mine], [], onward, origin)
+    yield ANSWER.row("probe", [mine, *probe()], [], FORWARD, origin)
+    has_six = False
+    for subnet in network.subnets:
+        if subnet.gateway is not None:
+            yield _address_row("router", mine, mac, subnet.gateway, origin, is_router=True)
+            asked = [mine, FieldMatch(f.ETH_DST, mac), *echo_request(subnet.gateway)]
+            yield ANSWER.row("router", asked, [*echo_reply(mac, subnet.gateway), Output(IN_PORT_PORT)], None, origin)
+        if subnet.dhcp:
+            has_six |= subnet.prefix.version == 6
+            yield ANSWER.row("told", [mine, *_dhcp(subnet.prefix.version)], _told(TOLD_WHOLE), None, origin)
+    if has_six:
+        solicits = [
+            FieldMatch(f.ETH_TYPE, IPV6),
+            FieldMatch(f.IP_PROTO, ICMPV6),
+            FieldMatch(f.ICMPV6_TYPE, ROUTER_SOLICITATION),
+        ]
+        yield ANSWER.row("told", [mine, *solicits], _told(TOLD_WHOLE), None, origin)
+        # Who heard a router advertise itself sends to its link-local address.
+        yield _address_row("router", mine, mac, link_local(mac)[0], origin, is_router=True)
+
+
+def standing_rows(origin: Origin) -> Iterator[Row]:
+    """What holds for all networks at every switch that has members."""
+    yield from advertise_rows(origin)
+
+
+def member_rows(network: Network, interface: Interface, addresses: list[Address], *, is_here: bool) -> Iterator[Row]:
+    """What is answered for a member at a switch of its network. `is_here`: it runs on that switch, and what it says of
+    its own address itself is for everybody."""
+    origin, mine = Origin(Subject.INTERFACE, interface.number), FieldMatch(NETWORK_REG.field, network.number)
+    for address in addresses:
+        yield _address_row("member", mine, interface.mac, address, origin, is_router=False)
+        if is_here and isinstance(address, IPv4Address):
+            own = [mine, FieldMatch(INTERFACE_REG.field, interface.number), *arp_request(address)]
+            yield ANSWER.row("own", own, [], FORWARD, origin)
+
+
+def _address_row(band: str, mine: FieldMatch, mac: int, address: Address, origin: Origin, *, is_router: bool) -> Row:
+    if isinstance(address, IPv4Address):
+        reply: list[Action] = [*arp_reply(mac, address), Output(IN_PORT_PORT)]
+        return ANSWER.row(band, [mine, *arp_request(address)], reply, None, origin)
+    return ANSWER.row(band, [mine, *solicitation(address)], solicited(mac, is_router=is_router), ADVERTISE, origin)
+
+
+def _dhcp(version: int) -> list[FieldMatch]:
+    ports = (DHCP_CLIENT, DHCP_SERVER) if version == 4 else (DHCP6_CLIENT, DHCP6_SERVER)
+    return [
+        FieldMatch(f.ETH_TYPE, IPV4 if version == 4 else IPV6),
+        FieldMatch(f.IP_PROTO, UDP),
+        FieldMatch(f.UDP_SRC, ports[0]),
+        FieldMatch(f.UDP_DST, ports[1]),
+    ]
+
+
+def _told(most: int) -> list[Action]:
+    return [Meter(SERVICES_METER), Output(CONTROLLER_PORT, most)]
+
+
+# --- routing ----------------------------------------------------------------------------------------------------------
+
+
+class Passage(NamedTuple):
+    """From a network to another, on a switch of the first: what may begin, and what may that answers."""
+
+    target: Network
+    tag: int
+    """The target's tag in the segment of the switch; 0 where it has none."""
+    begins: tuple[Access, ...]
+    answers: tuple[Access, ...]
+
+
+def pass_rows(source: Network, passages: list[Passage]) -> Iterator[Row]:
+    """What becomes of what a network's router is sent."""
+    origin = Origin(Subject.NETWORK, source.number)
+    mine = FieldMatch(NETWORK_REG.field, source.number)
+    to_router = [mine, FieldMatch(f.ETH_DST, router_mac(source.number))]
+    yield ROUTE.row("other", [mine], [], FORWARD, origin)
+    for passage in passages:
+        for subnet in passage.target.subnets:
+            if not any(own.prefix.version == subnet.prefix.version and own.gateway for own in source.subnets):
+                continue
+            there = [*to_router, _family(subnet.prefix), _destination(subnet.prefix)]
+            for spent in (0, 1):
+                yield ROUTE.row("spent", [*there, FieldMatch(f.IP_TTL, spent)], _told(TOLD_PACKET), None, origin)
+            yield ROUTE.row("refused", there, [], None, origin)
+            onward: list[Action] = [
+                DecTtl(),
+                SetField(NETWORK_REG.field, passage.target.number),
+                SetField(TAG_REG.field, passage.tag),
+            ]
+            for conditions in _allowed(passage, subnet.prefix.version):
+                yield ROUTE.row("allowed", [*there, *conditions], onward, RESOLVE, origin)
+
+
+def _allowed(passage: Passage, version: int) -> list[tuple[FieldMatch, ...]]:
+    """Each kind of packets that may pass, once."""
+    found: dict[tuple[FieldMatch, ...], None] = {}
+    for access in passage.begins:
+        found.update(dict.fromkeys(_begins(access, version)))
+    for access in passage.answers:
+        found.update(dict.fromkeys(_answers(access, version)))
+    return [*found]
+
+
+def _begins(access: Access, version: int) -> Iterator[tuple[FieldMatch, ...]]:
+    if not access.protocol:
+        yield ()
+        return
+    protocol = _protocol(access.protocol, version)
+    if access.protocol not in _PORTS or access.ports == _ANY_PORTS:
+        yield (protocol,)
+        return
+    _, to = _PORTS[access.protocol]
+    yield from ((protocol, port) for port in port_range(to, access.ports))
+
+
+def _answers(access: Access, version: int) -> Iterator[tuple[FieldMatch, ...]]:
+    """What answers something that may pass the other way."""
+    protocols = (access.protocol,) if access.protocol else (TCP, UDP, SCTP, ICMP)
+    for number in protocols:
+        protocol = _protocol(number, version)
+        if number == ICMP:
+            kind = f.ICMPV4_TYPE if version == 4 else f.ICMPV6_TYPE
+            yield from ((protocol, FieldMatch(kind, reply)) for reply in _REPLIES[version])
+        elif number not in _PORTS:
+            yield (protocol,)
+        else:
+            established = (FieldMatch(f.TCP_FLAGS, _ACK, _ACK),) if number == TCP else ()
+            if access.ports == _ANY_PORTS:
+                yield protocol, *established
+                continue
+            came_from, _ = _PORTS[number]
+            yield from ((protocol, *established, port) for port in port_range(came_from, access.ports))
+    if access.protocol and access.protocol != ICMP:
+        # Errors about what began there.
+        kind = f.ICMPV4_TYPE if version == 4 else f.ICMPV6_TYPE
+        errors = [reply for reply in _REPLIES[version] if reply not in (0, 129)]
+        yield from ((_protocol(ICMP, version), FieldMatch(kind, error)) for error in errors)
+
+
+def _protocol(number: int, version: int) -> FieldMatch:
+    return FieldMatch(f.IP_PROTO, ICMPV6 if number == ICMP and version == 6 else number)
+
+
+def _family(prefix: Prefix) -> FieldMatch:
+    return FieldMatch(f.ETH_TYPE, IPV4 if prefix.version == 4 else IPV6)
+
+
+def _destination(prefix: Prefix) -> FieldMatch:
+    field = f.IPV4_DST if prefix.version == 4 else f.IPV6_DST
+    return FieldMatch(field, int(prefix.network_address), int(prefix.netmask))
