@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 from ..fabric.declared import Outside, Switch, Uplink
 from ..model.names import Prefix
-from ..model.outside import SHARED_ZONE, Address, Exit, Floating, Forward, Gateway
+from ..model.outside import SHARED_ZONE, Address, Exit, Floating, Forward, Gateway, address_mac
 from ..model.values import Network
 from . import fields as f
 from .answers import arp_reply, arp_request, probe, solicitation, solicited
@@ -137,7 +137,7 @@ def uplink_rows(wire: Wire) -> Iterator[Row]:
     came = [SetField(FROM_REG.field, From.ACCESS), SetField(UPLINK_REG.field, wire.port)]
     yield PORT.row("port", [FieldMatch(f.IN_PORT, wire.port)], came, UPLINK, origin)
     for own in wire.uplink.addresses:
-        yield own_address_row(wire, own, origin)
+        yield own_address_row(wire, own, wire.mac, origin)
     for hop in wire.outside.next_hops:
         # What the next router says of its address is for the controller, which asks.
         if isinstance(hop, IPv4Address):
@@ -146,37 +146,37 @@ def uplink_rows(wire: Wire) -> Iterator[Row]:
             says = [*_advertisement, FieldMatch(f.ND_TARGET, int(hop))]
         yield UPLINK.row("own", [here, *says], _TELL, None, origin)
     for version, mac in sorted(wire.hops.items()):
-        leaves: list[Action] = [SetField(f.ETH_SRC, wire.mac), SetField(f.ETH_DST, mac), Output(wire.port)]
+        leaves: list[Action] = [SetField(f.ETH_DST, mac), Output(wire.port)]
         yield DEPART.row("hop", [here, _family(version)], leaves, None, origin)
 
 
 _advertisement = (FieldMatch(f.ETH_TYPE, IPV6), FieldMatch(f.IP_PROTO, ICMPV6), FieldMatch(f.ICMPV6_TYPE, 136))
 
 
-def own_address_row(wire: Wire, address: Address | IPv6Network, origin: Origin) -> Row:
+def own_address_row(wire: Wire, address: Address | IPv6Network, mac: int, origin: Origin) -> Row:
     """An uplink's answer to whoever asks for an address, or for one of a prefix."""
     here = FieldMatch(UPLINK_REG.field, wire.port)
     if isinstance(address, IPv4Address):
-        reply = [*arp_reply(wire.mac, address), Output(IN_PORT_PORT)]
+        reply = [*arp_reply(mac, address), Output(IN_PORT_PORT)]
         return UPLINK.row("own", [here, *arp_request(address)], reply, None, origin)
-    reply6 = solicited(wire.mac, is_router=True)
+    reply6 = solicited(mac, is_router=True)
     return UPLINK.row("own", [here, *solicitation(address)], reply6, ADVERTISE, origin)
 
 
 def shared_rows(wire: Wire, address: IPv4Address) -> Iterator[Row]:
     """An address of an outside network that sources become, whichever network's."""
-    origin = Origin(Subject.SWITCH, wire.switch.number)
-    yield own_address_row(wire, address, origin)
+    origin, mac = Origin(Subject.SWITCH, wire.switch.number), address_mac(address)
+    yield own_address_row(wire, address, mac, origin)
     here = [FieldMatch(UPLINK_REG.field, wire.port), FieldMatch(f.ETH_TYPE, IPV4), FieldMatch(f.IPV4_DST, int(address))]
-    mine = FieldMatch(f.ETH_DST, wire.mac)
+    mine = FieldMatch(f.ETH_DST, mac)
     back = Track(SHARED_ZONE, RETURN.table, nat=Nat())
     yield UPLINK.row("floating", [*here, mine], [back], None, origin)
-    yield DEPART.row("own", here, _back_in(wire), None, origin)
+    yield DEPART.row("own", here, _back_in(mac), None, origin)
 
 
-def _back_in(wire: Wire) -> list[Action]:
+def _back_in(mac: int) -> list[Action]:
     """As if it came from outside: for one of our own addresses, on the same uplink."""
-    return [Untrack(), SetField(f.ETH_DST, wire.mac), ForgetPort(), Resubmit(UPLINK.table)]
+    return [Untrack(), SetField(f.ETH_DST, mac), ForgetPort(), Resubmit(UPLINK.table)]
 
 
 # --- a network's router -----------------------------------------------------------------------------------------------
@@ -204,7 +204,7 @@ def router_rows(routed: Routed) -> Iterator[Row]:
         valid = FieldMatch(f.CT_STATE, CtState.TRACKED, CtState.TRACKED | CtState.INVALID)
         yield TRANSLATE.row("own", [mine, is_four, stand_in, valid], [share], None, origin)
         shared = [mine, is_four, FieldMatch(f.IPV4_SRC, int(gateway.address)), valid]
-        yield SHARE.row("own", shared, [], DEPART, origin)
+        yield SHARE.row("own", shared, [SetField(f.ETH_SRC, address_mac(gateway.address))], DEPART, origin)
         # Where no port is free, Open vSwitch lets the packet go on as it is, and says nothing of it in its state.
         yield SHARE.row("exhausted", [mine, is_four, stand_in], _TELL, None, origin)
         answers = FieldMatch(f.CT_STATE, CtState.TRACKED, CtState.TRACKED | CtState.NEW | CtState.INVALID)
@@ -233,11 +233,11 @@ def _outbound_rows(routed: Routed, prefix: Prefix, is_narrow: bool) -> Iterator[
     elif way_out is not None and way_out.prefix is None:
         yield _outbound_row(routed, "subnet", prefix, None)
         yield _leaves(routed, prefix)
-        inward = [_uplink(routed), FieldMatch(f.ETH_DST, routed.wire.mac), _family(6), _destination(prefix)]
+        inward = [_uplink(routed), FieldMatch(f.ETH_DST, gateway.mac), _family(6), _destination(prefix)]
         into = Track(gateway.zone, INBOUND.table)
         yield UPLINK.row("prefix", inward, [*routed.known, into], None, origin)
         if isinstance(prefix, IPv6Network):
-            yield own_address_row(routed.wire, prefix, origin)
+            yield own_address_row(routed.wire, prefix, gateway.mac, origin)
 
 
 def _outbound_row(routed: Routed, band: str, source: Prefix, nat: Nat | None) -> Row:
@@ -256,7 +256,7 @@ def _leaves(routed: Routed, source: Prefix) -> Row:
     """What may leave, once it is translated in its network's zone."""
     valid = FieldMatch(f.CT_STATE, CtState.TRACKED, CtState.TRACKED | CtState.INVALID)
     mine = [FieldMatch(NETWORK_REG.field, routed.gateway.network), _family(source.version), _source(source), valid]
-    return TRANSLATE.row("own", mine, [], DEPART, routed.origin)
+    return TRANSLATE.row("own", mine, [SetField(f.ETH_SRC, routed.gateway.mac)], DEPART, routed.origin)
 
 
 def _router_answer(routed: Routed, own: Address) -> Row:
@@ -287,15 +287,15 @@ def standing_rows(switch: Switch) -> Iterator[Row]:
 def floating_rows(routed: Routed, floating: Floating) -> Iterator[Row]:
     """An outside address that is one member's own."""
     outer, inner, version = floating.address, floating.inside, floating.inside.version
-    zone, wire, origin = routed.gateway.zone, routed.wire, routed.origin
+    zone, mac, wire, origin = routed.gateway.zone, routed.gateway.mac, routed.wire, routed.origin
     is_plain = outer == inner
     host, whole = alone(outer), alone(inner)
     yield _outbound_row(routed, "floating", whole, None if is_plain else Nat(int(outer), version == 6))
     if not is_plain:
         yield _leaves(routed, host)
-        yield own_address_row(wire, outer, origin)
-        yield DEPART.row("own", [_uplink(routed), _family(version), _destination(host)], _back_in(wire), None, origin)
-    inward = [_uplink(routed), FieldMatch(f.ETH_DST, wire.mac), _family(version), _destination(host)]
+        yield own_address_row(wire, outer, mac, origin)
+        yield DEPART.row("own", [_uplink(routed), _family(version), _destination(host)], _back_in(mac), None, origin)
+    inward = [_uplink(routed), FieldMatch(f.ETH_DST, mac), _family(version), _destination(host)]
     nat = None if is_plain else Nat(int(inner), version == 6, source=False)
     into = Track(zone, INBOUND.table, commit=True, nat=nat)
     yield UPLINK.row("floating", inward, [*routed.known, into], None, origin)
@@ -362,11 +362,11 @@ def translated_rows(routed: Routed, way_out: Exit, inside: IPv6Address) -> Itera
     yield _leaves(routed, alone(outer))
     inward = [
         _uplink(routed),
-        FieldMatch(f.ETH_DST, routed.wire.mac),
+        FieldMatch(f.ETH_DST, routed.gateway.mac),
         _family(6),
         _destination(alone(outer)),
     ]
-    yield own_address_row(routed.wire, outer, routed.origin)
+    yield own_address_row(routed.wire, outer, routed.gateway.mac, routed.origin)
     yield UPLINK.row(
         "prefix", inward, [*routed.known, Track(routed.gateway.zone, INBOUND.table, nat=Nat())], None, routed.origin
     )

@@ -25,9 +25,9 @@ FIRST_PORT, LAST_PORT = 16384, 65535
 """Where those are: twelve networks an address, and the lower ports are left to be forwarded."""
 
 
-def settle_exits(work: Work, model: Model, fabric: Fabric, is_fit: Callable[[str], bool]) -> None:
+def settle_exits(work: Work, model: Model, fabric: Fabric, is_fit: Callable[[str, str], bool]) -> None:
     """Have a gateway for each network of a draft that has a way out, and for no other. `model` and `fabric` are as they
-    were. `is_fit`: whether a switch can be a gateway now; where none can, the preferred one is.
+    were. `is_fit`: whether a switch can be a gateway to an outside network now; where none can, the preferred one is.
 
     Raises Invalid, Conflict where what is asked for contradicts what others have, Exhausted where nothing is free.
     """
@@ -64,7 +64,7 @@ def gateways_of(way_out: Exit, fabric: Fabric) -> tuple[str, ...]:
 
 
 def _granted(
-    work: Work, network: Network, way_out: Exit, known: Gateway | None, is_fit: Callable[[str], bool]
+    work: Work, network: Network, way_out: Exit, known: Gateway | None, is_fit: Callable[[str, str], bool]
 ) -> Gateway:
     where = f"tenants.{network.tenant}.networks.{network.name}.outside"
     outside, candidates = work.fabric.outsides.get(way_out.outside), gateways_of(way_out, work.fabric)
@@ -116,14 +116,14 @@ def _check_outer_six(work: Work, network: Network, way_out: Exit, outside: Outsi
             raise Conflict(f"{where}: {prefix} cannot be two networks' in {way_out.outside}: {whose}")
 
 
-def _switch(draft: Draft, known: Gateway, candidates: tuple[str, ...], is_fit: Callable[[str], bool]) -> str:
+def _switch(draft: Draft, known: Gateway, candidates: tuple[str, ...], is_fit: Callable[[str, str], bool]) -> str:
     """Where the router is: where the others are that share its address; else where it was; else the first that can."""
     for other in _sharing(draft, known):
         if other.ref != known.ref and other.switch in candidates:
             return other.switch
     if known.switch in candidates:
         return known.switch
-    return next((name for name in candidates if is_fit(name)), candidates[0])
+    return next((name for name in candidates if is_fit(name, known.outside)), candidates[0])
 
 
 def _sharing(draft: Draft, known: Gateway) -> list[Gateway]:

@@ -101,6 +101,7 @@ class _Settling:
     def _settled(self, node: Node, interface: Interface) -> Interface:
         leases: list[Prefix] = []
         where = f"tenants.{node.tenant}.nodes.{node.name}.interfaces.{interface.name}.ips"
+        self._check_apart(node, interface)
         for ref in node.networks_of(interface):
             network = self._draft.network(ref)
             for subnet in network.subnets if network is not None else ():
@@ -112,6 +113,23 @@ class _Settling:
                 for address in own:
                     self._take(ref, address, f"{node.ref} {interface.name}", where)
         return replace(interface, leases=tuple(leases)) if tuple(leases) != interface.leases else interface
+
+    def _check_apart(self, node: Node, interface: Interface) -> None:
+        """Refuse to have an interface in two networks with the same addresses: it could not tell them apart."""
+        seen: list[tuple[str, Subnet]] = []
+        for ref in node.networks_of(interface):
+            network = self._draft.network(ref)
+            for subnet in network.subnets if network is not None else ():
+                for other, its in seen:
+                    if (
+                        other != ref
+                        and its.prefix.version == subnet.prefix.version
+                        and its.prefix.overlaps(subnet.prefix)
+                    ):
+                        where = f"tenants.{node.tenant}.nodes.{node.name}.interfaces.{interface.name}.networks"
+                        both = f"{other} has {its.prefix} and {ref} has {subnet.prefix}, which overlap"
+                        raise Invalid(Problem(where, both, "one of the two networks, or an interface for each"))
+                seen.append((ref, subnet))
 
     def _take(self, ref: str, address: Address, who: str, where: str) -> None:
         have = self._have.setdefault(ref, {})

@@ -67,6 +67,7 @@ from .programme import Programme, Tables
 from .requests import Work
 from .routers import check_routing
 from .settling import settle
+from .standby import Standby
 from .summary import account
 
 Json = dict[str, Any]
@@ -153,6 +154,8 @@ class System:
         """What link ports hear of each other, by which the declared fabric is checked."""
         self.hops = Hops(self, clock, soon)
         """Where the next routers of outside networks are."""
+        self.standby = Standby(self, clock)
+        """Which gateway takes over when one fails."""
         self._awaited = AwaitedPorts()
         self._moves = Moves()
         self._arriving: set[Moving] = set()
@@ -194,11 +197,6 @@ class System:
     def presence(self, ref: str) -> Presence | None:
         """Where the present members of a network, by reference, are; None where there is no such network."""
         return self._programme.compilation.presences.get(ref)
-
-    def is_fit_gateway(self, name: str) -> bool:
-        """Whether a switch can be the gateway of a network now: it is there, and so are its uplinks."""
-        switch = self.fabric.switches.get(name)
-        return switch is not None and all(self.topology.port_up(Place(name, uplink.port)) for uplink in switch.uplinks)
 
     @property
     def switches(self) -> dict[str, CommunicationManager]:
@@ -326,7 +324,7 @@ class System:
         edit(work)
         self._policing.police(work, self.model, self.fabric)
         self._leases.settle(work, self.model)
-        settle_exits(work, self.model, self.fabric, self.is_fit_gateway)
+        settle_exits(work, self.model, self.fabric, lambda *where: self.standby.why_unfit(*where) is None)
         check_let_in(work, self.model)
         check_routing(draft, self.model)
         self._checker.check(work, self.fabric)
@@ -565,6 +563,8 @@ class System:
             self.delivery.effect(name, manager.admit())
         self.delivery.hand_out(before, revision, sorted(carried))
         self.listening.ports(ports, reported)
+        if any(self.fabric.switches[name].uplinks for name in reported):
+            self.soon(self.standby.look)
         # What a switch says of itself holds, whether or not it can be written down now.
         with suppress(StoreError):
             self._save_ports()
@@ -649,6 +649,7 @@ class System:
         self._save_ports()
         self.delivery.tick()
         self.hops.ask()
+        self.standby.look()
         if self._in_step or self._reported:
             self._take_in_soon()
         now = self._clock()
@@ -688,6 +689,7 @@ class System:
     def announce(self) -> None:
         """To be called some ten times a second: link ports say who they are, a few at a time."""
         self.announcing.go_on(self.topology, self._clock())
+        self.standby.go_on()
 
     def retry(self) -> None:
         """To be called every few seconds: rows that a switch refused are tried again."""

@@ -16,6 +16,8 @@ Address: TypeAlias = IPv4Address | IPv6Address
 
 ROUTER_MAC = 0x02_76_6F_00_00_00
 """MAC addresses of routers: locally administered, 02:76:6f, then the network's number (20 bits)."""
+ADDRESS_MAC = 0x06_76_00_00_00_00
+"""MAC addresses of outside addresses that networks share: locally administered, 06:76, then the IPv4 address."""
 SHARED_SPACE = int(IPv4Address("100.64.0.0"))
 """Where the addresses are from that stand for a whole network between its own translation and that of an outside
 address which several networks share (RFC 6598). They are on no wire."""
@@ -101,6 +103,12 @@ class Gateway:
 def router_mac(network: int) -> int:
     """The MAC address of a network's router, by the network's number. It is the same on every switch."""
     return ROUTER_MAC | network
+
+
+def address_mac(address: IPv4Address) -> int:
+    """The MAC address by which an outside address is reached that networks share. It is the same on every gateway: when
+    another takes over, its neighbours need not learn more than which way it is."""
+    return ADDRESS_MAC | int(address)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from test_incremental import REQUESTS, TENANTS, History, Steps
 
 from ryu_vnet.compiler.facts import shadows
 from ryu_vnet.compiler.presence import home_of
+from ryu_vnet.errors import NotFound
 from ryu_vnet.fabric.observed import PortState
 from ryu_vnet.managers import requests
 from ryu_vnet.managers.communication import Effects
@@ -77,16 +78,21 @@ class OutwardHistory(History):
 
     def network(self, chance: random.Random) -> None:
         """It has other subnets and another way out, or none."""
-        tenant, name = chance.choice(TENANTS), f"net{chance.randrange(4)}"
-        subnets = chance.choice([[], *SUBNETS])
+        number = chance.randrange(4)
+        tenant, name = chance.choice(TENANTS), f"net{number}"
+        subnets = chance.choice([[], *SUBNETS, SUBNETS[number], SUBNETS[number], SUBNETS[number], SUBNETS[number]])
         way_out = chance.choice([None, "net", "net", "lab"])
         spec = NetworkSpec.model_validate({"subnets": subnets, "outside": way_out if subnets else None})
         self.system.request(lambda work: requests.put_network(work, tenant, name, spec))
 
     def let_in(self, chance: random.Random) -> None:
         """An outside address is a member's own, or a port of one."""
-        tenant, network, _ = self.one(chance)
-        inside = chance.choice(["10.0.0.3", "10.0.1.5", "10.0.2.2", "2001:db8:7::5"])
+        networks = [network for network in self.system.model.networks() if network.exit is not None]
+        if not networks:
+            raise NotFound("there is none")
+        known = chance.choice(networks)
+        tenant, network = known.tenant, known.name
+        inside = str(chance.choice(known.subnets).prefix[chance.randrange(2, 6)])
         outer = inside if ":" in inside else f"203.0.113.{chance.randrange(10, 15)}"
 
         def edit(work: Work) -> None:
@@ -190,7 +196,22 @@ OUTWARD = (
     "hop",
     "plug",
 )
-KINDS = (*REQUESTS, *OUTWARD, *OUTWARD, "ports", "plug", "in_step", "tick", "fail", "crash")
+KINDS = (
+    *REQUESTS,
+    *OUTWARD,
+    *OUTWARD,
+    "nodes",
+    "nodes",
+    "nodes",
+    "nodes",
+    "start",
+    "ports",
+    "plug",
+    "in_step",
+    "tick",
+    "fail",
+    "crash",
+)
 HISTORIES = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 2**32)), min_size=8, max_size=30)
 
 
