@@ -227,7 +227,7 @@ class Demo(Demonstration):
 
     def _serving(self) -> list[str]:
         """The gateways of the networks that have one."""
-        networks = [self.running.client.network(*ref.split("/")) for ref in ("red/web", "blue/web", "green/plain")]
+        networks = [self.running.client.network(ref) for ref in ("red/web", "blue/web", "green/plain")]
         return [network["exit"]["gateway"] for network in networks]
 
     def wait_for_routers(self) -> None:

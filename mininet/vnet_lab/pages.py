@@ -8,6 +8,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from itertools import pairwise
 from types import TracebackType
 from typing import Final
 
@@ -153,4 +154,4 @@ class Talk:
         times = [moment for moment in self.echoes if when - 1.0 <= moment <= until]
         if not any(moment > when for moment in times):
             return None
-        return max(after - before for before, after in zip(times, times[1:], strict=False))
+        return max(after - before for before, after in pairwise(times))
