@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_address, ip_interface, ip_network
+from itertools import permutations
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -15,6 +16,8 @@ from .rules import given
 from .traffic import Content, Term, term
 
 Address: TypeAlias = IPv4Address | IPv6Address
+Gateways: TypeAlias = dict[str | None, tuple[str, ...]]
+"""The switches with an uplink to each outside network."""
 
 PREFIX_LENGTH: Final = {4: 24, 6: 64}
 """Where nothing else is said, all nodes of all tenants believe that they share one subnet: nothing but the fabric keeps
@@ -71,6 +74,8 @@ class Network:
     traffic: tuple[Term, ...] = ()
     subnets: tuple[IPv4Interface | IPv6Interface, ...] = ()
     """Its router's address in each subnet."""
+    gateways: tuple[str, ...] = ()
+    """The switches that may be its gateway to an outside network."""
 
     def subnet(self, address: Address) -> IPv4Interface | IPv6Interface | None:
         """The subnet that an address is in."""
@@ -131,6 +136,8 @@ class Topology:
     links: tuple[Link, ...]
     interfaces: tuple[Interface, ...]
     outsides: tuple[Outside, ...] = ()
+    routed: frozenset[tuple[str, str]] = frozenset()
+    """The networks that are routed to each other, by reference, both ways."""
 
     @property
     def segment_of(self) -> dict[str, str | None]:
@@ -153,13 +160,16 @@ def load(path: Path | str) -> Topology:
 def read(document: dict[str, Any], name: str) -> Topology:
     """The same of what stands in such a file."""
     fabric = document["fabric"]
+    outsides = tuple(_outsides(fabric))
+    gateways: Gateways = {outside.name: tuple(end.switch for end in outside.uplinks) for outside in outsides}
     topology = Topology(
         name,
         fabric.get("mtu", 1500),
         tuple(Switch(name, body["dpid"], body.get("segment")) for name, body in fabric["switches"].items()),
         tuple(Link(link["kind"], _end(link["a"]), _end(link["b"])) for link in fabric.get("links") or ()),
-        tuple(_interfaces(document.get("tenants") or {}, document.get("policies") or {})),
-        tuple(_outsides(fabric)),
+        tuple(_interfaces(document.get("tenants") or {}, document.get("policies") or {}, gateways)),
+        outsides,
+        frozenset(_routed(document.get("tenants") or {})),
     )
     _check_devices(topology)
     return topology
@@ -168,6 +178,14 @@ def read(document: dict[str, Any], name: str) -> Topology:
 def _end(text: str) -> End:
     switch, _, port = text.partition(":")
     return End(switch, port)
+
+
+def _routed(tenants: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Routers between a tenant's own networks."""
+    for tenant, owned in tenants.items():
+        for router in (owned.get("routers") or {}).values():
+            refs = [f"{tenant}/{name}" for name in router["networks"] if "/" not in name]
+            yield from permutations(refs, 2)
 
 
 def _outsides(fabric: dict[str, Any]) -> Iterator[Outside]:
@@ -187,11 +205,12 @@ def _outsides(fabric: dict[str, Any]) -> Iterator[Outside]:
         yield Outside(name, tuple(routers), tuple(uplinks), body.get("mtu", 1500))
 
 
-def _interfaces(tenants: dict[str, Any], policies: dict[str, Any]) -> list[Interface]:
+def _interfaces(tenants: dict[str, Any], policies: dict[str, Any], gateways: Gateways) -> list[Interface]:
     """All interfaces that have a place; one without a place is plugged in nowhere, so there is nothing to build."""
     found: list[Interface] = []
     for tenant, owned in tenants.items():
-        networks = {name: _network(tenant, name, body or {}) for name, body in (owned.get("networks") or {}).items()}
+        known = (owned.get("networks") or {}).items()
+        networks = {name: _network(tenant, name, body or {}, gateways) for name, body in known}
         for node, body in (owned.get("nodes") or {}).items():
             for name, parts in body["interfaces"].items():
                 if not parts.get("at"):
@@ -209,14 +228,16 @@ def _interfaces(tenants: dict[str, Any], policies: dict[str, Any]) -> list[Inter
     return found
 
 
-def _network(tenant: str, name: str, body: dict[str, Any]) -> Network:
+def _network(tenant: str, name: str, body: dict[str, Any], gateways: Gateways) -> Network:
     subnets = []
     for subnet in body.get("subnets") or ():
         parts = subnet if isinstance(subnet, dict) else {"prefix": subnet}
         prefix = ip_network(parts["prefix"])
         subnets.append(ip_interface(f"{parts.get('gateway', prefix[1])}/{prefix.prefixlen}"))
     classes = tuple(map(term, body.get("traffic") or ()))
-    return Network(tenant, name, body.get("tagged", False), classes, tuple(subnets))
+    way_out = body.get("outside")
+    outside = way_out["network"] if isinstance(way_out, dict) else way_out
+    return Network(tenant, name, body.get("tagged", False), classes, tuple(subnets), gateways.get(outside, ()))
 
 
 def _check_devices(topology: Topology) -> None:

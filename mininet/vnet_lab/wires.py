@@ -78,6 +78,10 @@ def networks_on(topology: Topology, link: Link) -> frozenset[Network]:
     for interface in topology.interfaces:
         for network in networks_of(interface):
             homes.setdefault(network, set()).add(interface.switch)
+    # Who is in a network is routed into its partners from where he is.
+    own = {network.ref: set(switches) for network, switches in homes.items()}
+    for network, switches in homes.items():
+        switches.update(*(own[other] for one, other in topology.routed if one == network.ref and other in own))
     found = set()
     for network, switches in homes.items():
         segments = {segment_of[switch] for switch in switches}
@@ -85,7 +89,10 @@ def networks_on(topology: Topology, link: Link) -> frozenset[Network]:
         if link.kind == "core":
             if len(segments) > 1 and ends <= segments:
                 found.add(network)
-        elif _connects(topology, link, switches, outside=len(segments) > 1):
+            continue
+        # What a host does not know goes to the edge that leads to the gateway, and no further.
+        outward = {segment_of[switch] for switch in network.gateways} | segments
+        if _connects(topology, link, switches, outside=len(outward) > 1):
             found.add(network)
     return frozenset(found)
 

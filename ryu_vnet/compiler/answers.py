@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
 from ..model.outside import Address
 from . import fields as f
-from .pipeline import ADVERTISE, FORWARD, FROM_REG, From
+from .pipeline import ADVERTISE
 from .rows import IN_PORT_PORT, Action, FieldMatch, Move, Origin, Output, Row, SetField
 from .source import ADVERTISEMENT, ARP, ICMPV6, IPV4, IPV6, SOLICITATION
 
@@ -96,17 +96,11 @@ def solicited(mac: int, *, is_router: bool) -> list[Action]:
 
 def advertise_rows(origin: Origin) -> Iterator[Row]:
     """The last step of an advertisement that a row has made of a solicitation, as Open vSwitch lets a row set only what
-    is in the packet that it matches on: the MAC address is that which it is sent from.
-
-    It goes back by the port that the solicitation came in by, or, from a gateway's router, to whoever asked.
-    """
+    is in the packet that it matches on: the MAC address is that which it is sent from."""
     advertisement = [
         FieldMatch(f.ETH_TYPE, IPV6),
         FieldMatch(f.IP_PROTO, ICMPV6),
         FieldMatch(f.ICMPV6_TYPE, ADVERTISEMENT),
     ]
     whole = Move(f.ETH_SRC, f.ND_TLL, 48)
-    at_once = [*advertisement, FieldMatch(FROM_REG.field, From.ACCESS)]
-    yield ADVERTISE.row("answer", at_once, [whole, Output(IN_PORT_PORT)], None, origin)
-    router = [*advertisement, FieldMatch(FROM_REG.field, From.NOWHERE)]
-    yield ADVERTISE.row("answer", router, [whole, SetField(FROM_REG.field, From.ACCESS)], FORWARD, origin)
+    yield ADVERTISE.row("answer", advertisement, [whole, Output(IN_PORT_PORT)], None, origin)

@@ -58,8 +58,10 @@ class Several(NamedTuple):
     """Its tag in the segment of the switch; 0 where it has none."""
     former: Way
     """All but the last of its networks."""
-    is_served: bool = False
-    """Whether what is asked in the last of its networks is answered by the switch."""
+    last: Way
+    """The last of its networks."""
+    router: int = 0
+    """The MAC address of that one's router; 0 where it has none."""
 
 
 def choice_rows(several: Several) -> Iterator[Row]:
@@ -75,8 +77,11 @@ def choice_rows(several: Several) -> Iterator[Row]:
         yield CHOICE.row("former", [chosen], former.actions, former.stage, origin)
         again = [*former.actions, TO_ANSWER if former.is_served else TO_FORWARD]
     to_all = [chosen, FieldMatch(f.ETH_DST, f.GROUP_BIT, f.GROUP_BIT)]
-    rest = Way(several.number, several.tag, several.is_served)
+    rest = Way(several.number, several.tag, several.last.is_served)
     yield CHOICE.row("group", to_all, [*again, *rest.actions], rest.stage, origin)
+    if several.router:
+        to_router = [chosen, FieldMatch(f.ETH_DST, several.router)]
+        yield CHOICE.row("member", to_router, several.last.actions, several.last.stage, origin)
 
 
 def pick_row(interface: int, mac: int, combination: int, last: Way) -> Row:

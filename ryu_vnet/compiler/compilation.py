@@ -152,7 +152,7 @@ class Compilation(Membership):
         for combination in self._ending.get(ref, ()):
             for switch in self._services.get(ref, NO_SERVICES)[0]:
                 turn.stale.add(Unit(Kind.SERVE, combination, switch, 0))
-        if bool(old.subnets) != bool(new.subnets):
+        if _has_router(old) != _has_router(new) or bool(old.subnets) != bool(new.subnets):
             for segment in self.presences[ref].extent.switches:
                 turn.stale.update(self._chosen_units(ref, segment))
 
@@ -322,6 +322,7 @@ class Compilation(Membership):
         for ref in refs:
             presence = self.presences[ref]
             numbers.update(number for crowd in presence.at.values() for number in crowd)
+            numbers.update(*presence.routers.values())
             for fabric in (old, self.topology.fabric):
                 for segment in presence.extent.switches:
                     inside = fabric.inside.get(segment, ())
@@ -339,3 +340,7 @@ class Compilation(Membership):
 
 def _router(value: Value | None) -> Router | None:
     return value if isinstance(value, Router) else None
+
+
+def _has_router(network: Network) -> bool:
+    return any(subnet.gateway is not None for subnet in network.subnets)

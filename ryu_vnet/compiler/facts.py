@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ..fabric.declared import Fabric
 from ..fabric.observed import Topology
+from ..model.outside import router_mac
 from ..model.routing import Routing
 from ..model.state import Member
 from ..model.values import Combination, Interface, Network, Place, combination_ref
@@ -169,10 +170,10 @@ class Facts:
         if presence is None or network is None or not network.subnets:
             return NO_SERVICES
         gateway = self.outward.gateways.get(ref)
-        router = gateway.interface if gateway is not None else 0
-        serving = {switch for switch, crowd in presence.at.items() if len(crowd) > (router in crowd)}
+        routers = {number for numbers in presence.routers.values() for number in numbers}
+        coming = {switch for switch, numbers in presence.silent.items() if not numbers <= routers}
         resolving = {*presence.visits, *((gateway.switch,) if gateway is not None else ())}
-        return frozenset(serving.union(presence.silent)), frozenset(resolving)
+        return frozenset(coming.union(presence.at)), frozenset(resolving)
 
     def _path_parts(self, unit: Unit) -> Iterator[Row | Group]:
         switch = self.topology.fabric.switches.get(unit.at)
@@ -249,9 +250,11 @@ class Facts:
         if not isinstance(audience, Audience) or unit.at not in audience.speakers:
             return None
         former = self._way(self.combined(audience.combination)[:-1], unit.at)
-        last = self._network(audience.combination.last)
-        is_served = last is not None and bool(last.subnets)
-        return Several(audience.network.number, self._tag(audience, unit.at), former, is_served)
+        last = self.combined(audience.combination)[-1]
+        has_router = any(subnet.gateway is not None for subnet in last.subnets)
+        router = router_mac(last.number) if has_router else 0
+        tag = self._tag(audience, unit.at)
+        return Several(audience.network.number, tag, former, self._way((last,), unit.at), router)
 
     def classed(self, unit: Unit) -> Classed | None:
         """What a unit of the kind CLASS follows from; None where it has no rows."""
@@ -325,10 +328,10 @@ class Facts:
             for name in presence.extent.carriers(segment, fabric):
                 yield Unit(Kind.NETWORK, ref, name, 0)
             if not isinstance(presence, Audience):
-                for number in presence.members(segment):
+                for number in presence.addressed(segment):
                     yield Unit(Kind.ADDRESS, ref, segment, number)
-            for number in presence.foreign.get(segment, ()):
-                yield from address_units(ref, number, presence.extent)
+        for number in presence.far():
+            yield from address_units(ref, number, presence.extent)
         for name, crowd in presence.at.items():
             for chunk in crowd.chunks:
                 yield Unit(Kind.CHUNK, ref, name, chunk)

@@ -47,8 +47,6 @@ from .pipeline import (
     SERVICES_METER,
     SHARE,
     TAG_REG,
-    TO_ADVERTISE,
-    TO_FORWARD,
     TOLD_PACKET,
     TRANSLATE,
     UPLINK,
@@ -185,8 +183,7 @@ def _back_in(mac: int) -> list[Action]:
 def router_rows(routed: Routed) -> Iterator[Row]:
     """What a gateway's switch needs for a network, whoever its members are."""
     gateway, wire, origin = routed.gateway, routed.wire, routed.origin
-    # What comes on a combination of networks is the network's own from here on.
-    out: list[Action] = [*routed.known, SetField(UPLINK_REG.field, wire.port)]
+    out: list[Action] = [SetField(UPLINK_REG.field, wire.port)]
     is_narrow = wire.outside.mtu < routed.mtu
     if is_narrow:
         out.append(CheckLarger(wire.outside.mtu + ETHERNET_HEADER, LARGE_REG.field, 0))
@@ -194,8 +191,6 @@ def router_rows(routed: Routed) -> Iterator[Row]:
     yield EGRESS.row("adjacency", [toward], out, OUTBOUND, origin)
     mine = FieldMatch(NETWORK_REG.field, gateway.network)
     for subnet in routed.network.subnets:
-        if subnet.gateway is not None:
-            yield _router_answer(routed, subnet.gateway)
         yield from _outbound_rows(routed, subnet.prefix, is_narrow)
     if gateway.address is not None and gateway.ports is not None:
         stand_in = FieldMatch(f.IPV4_SRC, gateway.stand_in)
@@ -259,22 +254,10 @@ def _leaves(routed: Routed, source: Prefix) -> Row:
     return TRANSLATE.row("own", mine, [SetField(f.ETH_SRC, routed.gateway.mac)], DEPART, routed.origin)
 
 
-def _router_answer(routed: Routed, own: Address) -> Row:
-    """The router's answer to a member that asks for its address, on the switch of the gateway."""
-    mine = FieldMatch(NETWORK_REG.field, routed.gateway.network)
-    mac = routed.gateway.mac
-    if isinstance(own, IPv4Address):
-        back: list[Action] = [SetField(FROM_REG.field, From.ACCESS), ForgetPort(), TO_FORWARD]
-        return OUTBOUND.row("router", [mine, *arp_request(own)], [*arp_reply(mac, own), *back], None, routed.origin)
-    answer = [*solicited(mac, is_router=True), SetField(FROM_REG.field, From.NOWHERE), ForgetPort()]
-    return OUTBOUND.row("router", [mine, *solicitation(own)], [*answer, TO_ADVERTISE], None, routed.origin)
-
-
 def standing_rows(switch: Switch) -> Iterator[Row]:
     """What holds for all networks at a gateway."""
     origin = Origin(Subject.SWITCH, switch.number)
-    for stage in (UPLINK, OUTBOUND):
-        yield stage.row("probe", probe(), (), None, origin)
+    yield UPLINK.row("probe", probe(), (), None, origin)
     for state in (CtState.ESTABLISHED, CtState.RELATED):
         known = FieldMatch(f.CT_STATE, CtState.TRACKED | state, CtState.TRACKED | CtState.INVALID | state)
         for version in (4, 6):

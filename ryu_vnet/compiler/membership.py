@@ -103,6 +103,9 @@ class Membership(Facts):
         turn.stale.update(local_units(member))
         self._leave_shadows(member, fabric, turn)
         segment, mac = str(home.segment), member.interface.mac
+        if is_router(member):
+            self._put_router(member, home.name, segment, turn, add=False)
+            return
         for ref in member.node.networks_of(member.interface):
             presence = self._touch(ref, turn)
             turn.stale.add(Unit(Kind.ADDRESS, ref, segment, number))
@@ -134,6 +137,9 @@ class Membership(Facts):
         self._on.setdefault(home.name, {})[place.port] = number
         turn.stale.update(local_units(member))
         segment, mac = str(home.segment), member.interface.mac
+        if is_router(member):
+            self._put_router(member, home.name, segment, turn, add=True)
+            return
         refs = member.node.networks_of(member.interface)
         for ref in refs:
             presence = self._touch(ref, turn)
@@ -155,6 +161,22 @@ class Membership(Facts):
             self._roles[number] = role
             self._take_role(number, role, home.name, segment, turn)
         self._cast_shadows(member, turn)
+
+    def _put_router(self, member: Member, switch: str, segment: str, turn: Round, *, add: bool) -> None:
+        """A network's router is on a switch, or no more. Everybody can send to it, and it hears nothing that is for
+        everybody: what of that is for a router, the switches answer where it is asked."""
+        number = member.interface.number
+        for ref in member.node.networks_of(member.interface):
+            presence = self._touch(ref, turn)
+            turn.stale.add(Unit(Kind.ADDRESS, ref, segment, number))
+            if add:
+                presence.carry(number, switch, segment)
+                presence.routers.setdefault(segment, set()).add(number)
+                turn.foreign.append((ref, number))
+            else:
+                turn.stale.update(address_units(ref, number, turn.before[ref]))
+                presence.drop(number, switch, segment)
+                del presence.routers[segment]
 
     def _visit(self, member: Member, switch: str, segment: str, by: int, turn: Round) -> None:
         """Have the networks that a member's are routed to carried to where it is, or no more."""

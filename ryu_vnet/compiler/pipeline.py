@@ -52,8 +52,6 @@ REGISTER_BY_FIELD = {register.field.name: register for register in REGISTERS}
 class From(IntEnum):
     """Values of the register `from`."""
 
-    NOWHERE = 0
-    """What a gateway's router answers."""
     ACCESS = 1
     TRUNK = 2
     CORE = 3
@@ -351,8 +349,8 @@ ADVERTISE = Stage(
     "ADVERTISE",
     68,
     "an answer to neighbour discovery gets its sender's MAC address in, which no row can put in that makes the answer",
-    (f.ETH_TYPE, f.IP_PROTO, f.ICMPV6_TYPE, f.REG4),
-    ("FORWARD",),
+    (f.ETH_TYPE, f.IP_PROTO, f.ICMPV6_TYPE),
+    (),
     {"answer": 100},
 )
 FORWARD = Stage(
@@ -383,7 +381,7 @@ ENCAP = Stage(
 OUTBOUND = Stage(
     "OUTBOUND",
     100,
-    "what a network's router is sent: for itself it answers, the rest goes outside, translated in the network's zone",
+    "what a network's router is sent goes outside, translated in the network's zone",
     (
         f.ETH_DST,
         f.ETH_TYPE,
@@ -391,19 +389,12 @@ OUTBOUND = Stage(
         f.IPV4_DST,
         f.IPV6_SRC,
         f.IPV6_DST,
-        f.IP_FRAG,
         f.IP_TTL,
-        f.IP_PROTO,
-        f.ICMPV4_TYPE,
-        f.ICMPV6_TYPE,
-        f.ND_TARGET,
-        f.ARP_OP,
-        f.ARP_TPA,
         f.REG0,
         f.REG7,
     ),
-    ("TRANSLATE", "ADVERTISE"),
-    {"probe": 600, "router": 500, "inside": 400, "spent": 350, "large": 300, "floating": 200, "subnet": 100},
+    ("TRANSLATE",),
+    {"inside": 400, "spent": 350, "large": 300, "floating": 200, "subnet": 100},
 )
 TRANSLATE = Stage(
     "TRANSLATE",
@@ -461,7 +452,6 @@ STAGE_BY_TABLE = {stage.table: stage for stage in STAGES}
 TO_EGRESS = Resubmit(EGRESS.table)
 TO_FORWARD = Resubmit(FORWARD.table)
 TO_ANSWER = Resubmit(ANSWER.table)
-TO_ADVERTISE = Resubmit(ADVERTISE.table)
 
 # Group numbers: chunk << 20 | network number. Chunks 1 to 2,047 are those of `crowd`: members on this switch. Chunk 0
 # and those from 2,048 to 3,839 have what leaves by wires: neighbours and far segments.

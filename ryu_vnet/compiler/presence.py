@@ -98,6 +98,8 @@ class Presence:
         """By switch: those for whose sake it is carried there, and who need not hear what is said to everybody."""
         self._silent: dict[str, set[str]] = {}
         """Their switches by segment."""
+        self.routers: dict[str, set[int]] = {}
+        """By segment: those of the silent ones that are routers, which everybody can send to."""
         self.visits: dict[str, int] = {}
         """By switch: how many there are who may be routed into it from there, each once for each network."""
         self._visiting: dict[str, dict[str, int]] = {}
@@ -145,6 +147,16 @@ class Presence:
             del self._silent[segment]
         self._moved.add(segment)
         return True
+
+    def far(self) -> Iterator[int]:
+        """Those whose MAC does not tell where they are, wherever they are."""
+        for numbers in (*self.foreign.values(), *self.routers.values()):
+            yield from numbers
+
+    def addressed(self, segment: str) -> Iterator[int]:
+        """All that somebody can send to who are in a segment."""
+        yield from self.members(segment)
+        yield from self.routers.get(segment, ())
 
     def visit(self, switch: str, segment: str, by: int) -> None:
         """So many more, or less, may be routed into it from a switch."""

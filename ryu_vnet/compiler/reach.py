@@ -15,9 +15,8 @@ def reach_units(ref: str, presence: Presence, was: Extent, topology: Topology) -
     elsewhere = was.switches.keys() ^ now.switches.keys()
     are_others_reached = elsewhere or was.heard.keys() != now.heard.keys()
     for segment in elsewhere:
-        for foreign in presence.foreign.values():
-            for number in foreign:
-                yield Unit(Kind.ADDRESS, ref, segment, number)
+        for number in presence.far():
+            yield Unit(Kind.ADDRESS, ref, segment, number)
     if are_others_reached or was.native != now.native:
         for segment in now.switches:
             for edge in fabric.edges[segment]:
@@ -47,7 +46,7 @@ def _units_inside(ref: str, segment: str, presence: Presence, was: Extent, topol
     for name in concerned:
         yield Unit(Kind.NETWORK, ref, name, 0)
     if not are_tellers_known and was.tellers(segment, fabric) != now.tellers(segment, fabric):
-        for number in presence.members(segment):
+        for number in presence.addressed(segment):
             yield Unit(Kind.ADDRESS, ref, segment, number)
 
 

@@ -13,6 +13,7 @@ from ipaddress import ip_address
 from ..errors import Conflict, Invalid, NotFound, Problem
 from ..fabric.declared import Fabric, Learn, Link, LinkKind, Switch, problems
 from ..model.names import check_attribute, check_name, check_port, parse_mac, parse_prefix
+from ..model.outside import ROUTER_MAC
 from ..model.state import Draft
 from ..model.traffic import Ports, Term, format_term, parse_ethertype, parse_ports, parse_protocol
 from ..model.values import Interface, Network, Node, Place, Tenant
@@ -307,6 +308,9 @@ def _interface(
     if spec.iface_id is not None and not spec.iface_id.isprintable():
         raise Invalid(Problem(f"{where}.iface_id", f"{spec.iface_id!r} cannot be printed", "as the database has it"))
     mac = parse_mac(spec.mac, f"{where}.mac") if spec.mac is not None else old.known_mac if old else None
+    if mac is not None and mac & ~0xFF_FFFF == ROUTER_MAC:
+        hint = "any other; leave it out to be given one"
+        raise Invalid(Problem(f"{where}.mac", f"{spec.mac} is kept for the routers of networks", hint))
     ips = tuple(parse_prefix(text, f"{where}.ips[{index}]") for index, text in enumerate(spec.ips))
     place = parse_place(spec.at, f"{where}.at") if spec.at is not None else None
     if stays and old is not None:
