@@ -1,4 +1,4 @@
-"""A data centre for one test: the fabric of the figure as dummy bridges, and a controller process."""
+"""A data centre for one test: a fabric, that of the figure unless told, as dummy bridges, and a controller process."""
 
 from __future__ import annotations
 
@@ -45,8 +45,10 @@ class DataCentre:
         centre.bring_up()
     """
 
-    def __init__(self, framework: str, folder: Path, *, absent: tuple[str, ...] = ()) -> None:
-        self.intent = figure()
+    def __init__(
+        self, framework: str, folder: Path, *, absent: tuple[str, ...] = (), intent: Json | None = None
+    ) -> None:
+        self.intent = figure() if intent is None else intent
         self._folder = folder
         self._framework = framework
         self._absent = absent
