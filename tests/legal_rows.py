@@ -17,14 +17,18 @@ from ryu_vnet.compiler.rows import (
     CONTROLLER_PORT,
     IN_PORT_PORT,
     Action,
+    CheckLarger,
     Clone,
+    CtState,
     Decap,
     DecMplsTtl,
+    DecTtl,
     Encap,
     FieldMatch,
     Group,
     Match,
     Move,
+    Nat,
     Origin,
     Output,
     PacketType,
@@ -36,19 +40,28 @@ from ryu_vnet.compiler.rows import (
     SetMplsTtl,
     Subject,
     ToGroup,
+    Track,
+    Untrack,
     match,
 )
 
 LAST_TABLE = 253
 LAST_PORT = 0xFEFF
 PRESENT = 0x1000
-REGISTERS = (f.REG0, f.REG1, f.REG2, f.REG3, f.REG4, f.REG5, f.REG6)
+REGISTERS = (f.REG0, f.REG1, f.REG2, f.REG3, f.REG4, f.REG5, f.REG6, f.REG7)
 PORTS = {"tcp": (6, f.TCP_SRC, f.TCP_DST), "udp": (17, f.UDP_SRC, f.UDP_DST), "sctp": (132, f.SCTP_SRC, f.SCTP_DST)}
 """The protocols that have ports: their numbers and fields."""
 KINDS = (
     *("any", "arp", "ipv4", "ipv4 tcp", "ipv4 udp", "ipv4 sctp", "ipv6", "ipv6 tcp", "ipv6 udp", "ipv6 sctp"),
-    *("icmpv6", "solicit", "advert", "mpls", "bare mpls"),
+    *("icmpv4", "icmpv6", "solicit", "advert", "mpls", "bare mpls"),
 )
+TUNNELS = (f.TUN_ID, f.TUN_SRC, f.TUN_DST, f.TUN_IPV6_SRC, f.TUN_IPV6_DST)
+TRACKED = (
+    *(CtState.NEW, CtState.ESTABLISHED, CtState.RELATED, CtState.REPLY),
+    *(CtState.SOURCE_TRANSLATED, CtState.DESTINATION_TRANSLATED),
+)
+"""Bits of `ct_state` that say: there is a connection, so its fields may be matched too."""
+IP_KINDS = ("ipv4", "ipv6", "icmpv4", "icmpv6", "solicit", "advert")
 LATER_FRAGMENT = 2
 
 
@@ -86,24 +99,43 @@ def _vlan(random: Random) -> list[FieldMatch]:
 
 def _of_any_ip(random: Random, with_ports: bool) -> list[FieldMatch]:
     """Fragments and classes of service. A later fragment has no ports: a row that wants both is refused."""
-    found = _some(random, f.IP_FRAG, f.IP_DSCP)
+    found = _some(random, f.IP_FRAG, f.IP_DSCP, f.IP_TTL)
     return [item for item in found if not (with_ports and item.field is f.IP_FRAG and item.value & LATER_FRAGMENT)]
+
+
+def _of_tracking(random: Random, version: str) -> list[FieldMatch]:
+    """Bits of `ct_state`, and for some of them what the connection began with. A row that matches invalid packets of
+    IP is refused if its actions commit them."""
+    if random.randrange(2):
+        mask = random.randrange(1, sum(CtState) + 1)
+        possible = mask & ~CtState.INVALID if version in IP_KINDS else mask
+        return [FieldMatch(f.CT_STATE, random.randrange(sum(CtState) + 1) & possible, mask)]
+    connected = random.choice(TRACKED)
+    mask = connected | random.choice([0, CtState.TRACKED, CtState.INVALID])
+    found = [FieldMatch(f.CT_STATE, connected, mask)]
+    if version == "ipv4":
+        found += _some(random, f.CT_NW_DST)
+    if version in ("ipv4", "ipv6") and random.randrange(2):
+        found += [FieldMatch(f.CT_NW_PROTO, random.choice([6, 17])), *_some(random, f.CT_TP_DST)]
+    return found
 
 
 def random_match(random: Random, kind: str) -> Match:
     """A match on packets of one of `KINDS`."""
-    conditions = _some(random, f.IN_PORT, *REGISTERS)
+    version, _, transport = kind.partition(" ")
+    conditions = _some(random, f.IN_PORT, *REGISTERS, *TUNNELS)
+    if not random.randrange(3):
+        conditions += _of_tracking(random, version)
     if kind == "bare mpls":
         mpls = _some(random, f.MPLS_BOS, f.MPLS_LABEL)
         return match(FieldMatch(f.PACKET_TYPE, PacketType.MPLS.value), *mpls, *conditions)
     conditions += _some(random, f.ETH_SRC, f.ETH_DST) + _vlan(random)
-    version, _, transport = kind.partition(" ")
     ip = _of_any_ip(random, with_ports=transport in PORTS)
     ipv4 = (FieldMatch(f.ETH_TYPE, 0x0800), *_some(random, f.IPV4_SRC, f.IPV4_DST), *ip)
     ipv6 = (FieldMatch(f.ETH_TYPE, 0x86DD), *_some(random, f.IPV6_SRC, f.IPV6_DST), *ip)
     icmpv6 = FieldMatch(f.IP_PROTO, 58)
     if kind == "arp":
-        conditions += [FieldMatch(f.ETH_TYPE, 0x0806), *_some(random, f.ARP_SPA, f.ARP_SHA)]
+        conditions += [FieldMatch(f.ETH_TYPE, 0x0806), *_some(random, f.ARP_SPA, f.ARP_TPA, f.ARP_SHA, f.ARP_THA)]
         conditions += [FieldMatch(f.ARP_OP, random.choice([1, 2]))] if random.randrange(2) else []
     elif version in ("ipv4", "ipv6"):
         conditions += ipv4 if version == "ipv4" else ipv6
@@ -112,12 +144,16 @@ def random_match(random: Random, kind: str) -> Match:
             conditions += [FieldMatch(f.IP_PROTO, number), *_some(random, *ports)]
         else:
             conditions += _some(random, f.IP_PROTO)
+    elif kind == "icmpv4":
+        conditions += [*ipv4, FieldMatch(f.IP_PROTO, 1), *_some(random, f.ICMPV4_TYPE, f.ICMPV4_CODE)]
     elif kind == "icmpv6":
-        conditions += [*ipv6, icmpv6, *_some(random, f.ICMPV6_TYPE)]
-    elif kind == "solicit":
-        conditions += [*ipv6, icmpv6, FieldMatch(f.ICMPV6_TYPE, 135), *_some(random, f.ND_TARGET, f.ND_SLL)]
-    elif kind == "advert":
-        conditions += [*ipv6, icmpv6, FieldMatch(f.ICMPV6_TYPE, 136), *_some(random, f.ND_TARGET, f.ND_TLL)]
+        conditions += [*ipv6, icmpv6, *_some(random, f.ICMPV6_TYPE, f.ICMPV6_CODE)]
+    elif kind in ("solicit", "advert"):
+        number, link = (135, f.ND_SLL) if kind == "solicit" else (136, f.ND_TLL)
+        conditions += [*ipv6, icmpv6, FieldMatch(f.ICMPV6_TYPE, number), *_some(random, f.ND_TARGET, link)]
+        if random.randrange(2):
+            extensions = _some(random, f.ND_RESERVED, f.ND_OPTIONS_TYPE)
+            conditions += [FieldMatch(f.ICMPV6_CODE, 0), *extensions]
     elif kind == "mpls":
         conditions += [FieldMatch(f.ETH_TYPE, 0x8847), *_some(random, f.MPLS_BOS, f.MPLS_LABEL)]
     return match(*conditions)
@@ -145,8 +181,19 @@ def _anything(random: Random, groups: tuple[int, ...]) -> list[Action]:
         random.randrange(33 - bits),
     )
     to_group: list[Action] = [ToGroup(random.choice(groups))] if groups else []
+    size, bit = random.randrange(1, 1 << 16), random.randrange(32)
     return random.choice(
-        [[_port(random)], [_set(random, *REGISTERS)], [move], [Resubmit(random.randrange(LAST_TABLE + 1))], to_group]
+        [
+            [_port(random)],
+            [_set(random, *REGISTERS)],
+            [move],
+            [Resubmit(random.randrange(LAST_TABLE + 1))],
+            to_group,
+            [SetField(f.IN_PORT, 0), _port(random)],
+            [CheckLarger(size, random.choice(REGISTERS), bit)],
+            [Untrack()],
+            [_set(random, *TUNNELS), Move(random.choice(REGISTERS), f.TUN_ID, 24)],
+        ]
     )
 
 
@@ -171,6 +218,7 @@ def _on_ethernet(random: Random) -> list[Action]:
     return random.choice(
         [
             [_set(random, f.ETH_SRC, f.ETH_DST)],
+            [Move(f.ETH_SRC, f.ETH_DST, 48)],
             [PushVlan(), random.choice(tags), _port(random), PopVlan()],
             [Clone(tuple(_toward_core(random)))],
             [Clone((Clone((_port(random),)), Resubmit(1)))],
@@ -178,8 +226,54 @@ def _on_ethernet(random: Random) -> list[Action]:
     )
 
 
-def random_actions(random: Random, kind: str, groups: tuple[int, ...]) -> tuple[Action, ...]:
-    """A list of actions for packets of one of `KINDS`, perhaps an empty one."""
+def _track(random: Random, is_six: bool) -> Action:
+    """Connection tracking, with each kind of translation."""
+    zone, table = random.randrange(1 << 16), random.randrange(LAST_TABLE + 1)
+    commit = bool(random.randrange(2))
+    if not commit or random.randrange(3) == 0:
+        return Track(zone, table, commit, random.choice([None, Nat()]))
+    first = random.randrange(1, 1 << 16)
+    ports = random.choice([None, (first, first), (first, random.randrange(first, 1 << 16))])
+    address = random.randrange(1, 1 << (128 if is_six else 32))
+    return Track(zone, table, True, Nat(address, is_six, bool(random.randrange(2)), ports))
+
+
+def _on_ip(random: Random, is_six: bool) -> list[Action]:
+    """Addresses set and changed round, the TTL, and connection tracking."""
+    source, target = (f.IPV6_SRC, f.IPV6_DST) if is_six else (f.IPV4_SRC, f.IPV4_DST)
+    register = random.choice(REGISTERS)
+    through = [Move(source, register, 32), Move(target, source, source.bits), Move(register, target, 32)]
+    return random.choice(
+        [
+            [_set(random, source, target, f.IP_DSCP, f.IP_TTL)],
+            [*through],
+            [DecTtl()],
+            [Move(f.IP_TTL, register, 8, 0, 24)],
+            [_track(random, is_six)],
+        ]
+    )
+
+
+def _on_arp(random: Random) -> list[Action]:
+    """An answer made of a question, in parts."""
+    return random.choice(
+        [
+            [Move(f.ARP_SHA, f.ARP_THA, 48), Move(f.ARP_SPA, f.ARP_TPA, 32)],
+            [_set(random, f.ARP_SPA, f.ARP_TPA, f.ARP_SHA, f.ARP_THA)],
+            [SetField(f.ARP_OP, random.randrange(256))],
+        ]
+    )
+
+
+def _on_discovery(random: Random, kind: str, extended: bool) -> list[Action]:
+    link = f.ND_SLL if kind == "solicit" else f.ND_TLL
+    extensions = (f.ND_RESERVED, f.ND_OPTIONS_TYPE) if extended else ()
+    return [_set(random, f.ND_TARGET, link, *extensions), Move(f.ND_TARGET, f.IPV6_SRC, 128)]
+
+
+def random_actions(random: Random, kind: str, groups: tuple[int, ...], has_code: bool = False) -> tuple[Action, ...]:
+    """A list of actions for packets of one of `KINDS`, perhaps an empty one. `has_code`: their match has the ICMPv6
+    code, without which the flags and options of neighbour discovery are not to be set."""
     version, _, transport = kind.partition(" ")
     actions: list[Action] = []
     for _ in range(random.randrange(4)):
@@ -190,10 +284,16 @@ def random_actions(random: Random, kind: str, groups: tuple[int, ...]) -> tuple[
             )
         if kind != "bare mpls":
             actions += _on_ethernet(random)
-        if version == "ipv4":
-            actions.append(_set(random, f.IPV4_SRC, f.IPV4_DST, f.IP_DSCP))
-        if version == "ipv6":
-            actions.append(_set(random, f.IPV6_SRC, f.IPV6_DST, f.IP_DSCP))
+        if kind == "arp":
+            actions += _on_arp(random)
+        if version in IP_KINDS:
+            actions += _on_ip(random, is_six=version not in ("ipv4", "icmpv4"))
+        if kind == "icmpv4":
+            actions.append(_set(random, f.ICMPV4_TYPE, f.ICMPV4_CODE))
+        if kind == "icmpv6":
+            actions.append(_set(random, f.ICMPV6_TYPE, f.ICMPV6_CODE))
+        if kind in ("solicit", "advert"):
+            actions += _on_discovery(random, kind, has_code)
         if transport in PORTS:
             actions.append(_set(random, *PORTS[transport][1:]))
     if kind == "bare mpls" and random.randrange(2):
@@ -210,7 +310,9 @@ def random_row(random: Random, groups: tuple[int, ...] = ()) -> Row:
     goto = random.randrange(table + 1, LAST_TABLE + 1) if table < LAST_TABLE and random.randrange(2) else None
     priority = random.choice([0, 100, 0xFFFF, random.randrange(0x10000)])
     origin = Origin(random.choice(list(Subject)), random.randrange(1, 1 << 32))
-    return Row(table, priority, random_match(random, kind), random_actions(random, kind, groups), goto, origin)
+    conditions = random_match(random, kind)
+    has_code = any(condition.field is f.ICMPV6_CODE for condition in conditions)
+    return Row(table, priority, conditions, random_actions(random, kind, groups, has_code), goto, origin)
 
 
 def random_group(random: Random, number: int) -> Group:

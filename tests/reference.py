@@ -10,7 +10,8 @@ from ryu_vnet.compiler import fields as f
 from ryu_vnet.managers.system import System
 from ryu_vnet.model.traffic import Term
 from ryu_vnet.model.values import Network
-from ryu_vnet.verify.packet import Packet, field_value
+from ryu_vnet.verify.header_fields import field_value
+from ryu_vnet.verify.packet import Packet
 
 PORTS = {6: (f.TCP_SRC, f.TCP_DST), 17: (f.UDP_SRC, f.UDP_DST)}
 

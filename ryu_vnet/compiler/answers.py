@@ -16,8 +16,8 @@ _ICMP = 1
 _ECHO, _ECHO_REPLY, _ECHO6, _ECHO_REPLY6 = 8, 0, 128, 129
 _ROUTER, _SOLICITED, _OVERRIDE = 1 << 31, 1 << 30, 1 << 29
 """Flags of a neighbour advertisement (RFC 4861, 4.4)."""
-_TARGET_LINK_LAYER = 2
-"""The option of it that has the link-layer address (RFC 4861, 4.6.1)."""
+_SOURCE_LINK_LAYER, _TARGET_LINK_LAYER = 1, 2
+"""The options that have the link-layer address: of whoever asks, of whom it is about (RFC 4861, 4.6.1)."""
 _HOP_LIMIT = 255
 """That of all neighbour discovery: nobody further away could have sent it (RFC 4861, 6.1)."""
 
@@ -48,6 +48,8 @@ def solicitation(target: IPv6Address | IPv6Network) -> list[FieldMatch]:
         FieldMatch(f.IP_PROTO, ICMPV6),
         FieldMatch(f.ICMPV6_TYPE, SOLICITATION),
         FieldMatch(f.ND_TARGET, int(whole.network_address), int(whole.netmask)),
+        # A message without this option has no room for the other: Open vSwitch would write it behind the packet.
+        FieldMatch(f.ND_OPTIONS_TYPE, _SOURCE_LINK_LAYER),
     ]
 
 

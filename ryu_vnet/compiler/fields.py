@@ -26,6 +26,7 @@ class Field:
 
 PACKET_TYPE = Field("packet_type", 32)
 IN_PORT = Field("in_port", 32)
+"""Set to 0, it lets a packet leave by the port it came in by without that being named `IN_PORT_PORT`."""
 ETH_SRC = Field("eth_src", 48, maskable=True)
 ETH_DST = Field("eth_dst", 48, maskable=True)
 ETH_TYPE = Field("eth_type", 16)
@@ -61,20 +62,26 @@ ND_TARGET = Field("nd_target", 128, maskable=True)
 ND_SLL = Field("nd_sll", 48)
 ND_TLL = Field("nd_tll", 48)
 ND_RESERVED = Field("nd_reserved", 32)
-"""The flags of a neighbour advertisement (RFC 4861, 4.4): router 1 << 31, solicited 1 << 30, override 1 << 29."""
+"""The flags of a neighbour advertisement (RFC 4861, 4.4): router 1 << 31, solicited 1 << 30, override 1 << 29; of a
+solicitation its reserved bits. Set it whole: of a move of fewer bits Open vSwitch 3.1 clears the others (measured)."""
 ND_OPTIONS_TYPE = Field("nd_options_type", 8)
-"""The type of the only option of a discovery message: 1 source, 2 target link-layer address (RFC 4861, 4.6.1)."""
+"""The type of the only option of a discovery message: 1 source, 2 target link-layer address (RFC 4861, 4.6.1).
+
+Set it only in rows that match on it: in a message without option Open vSwitch 3.1.0 writes it behind the packet. Do not
+move it: what is read then is 0 (both measured)."""
 ARP_OP = Field("arp_op", 16)
+"""Set it only in rows that match on it, to 254 at most: in ARP that is cut off, whose operation is 0 to a switch, Open
+vSwitch 3.1.0 then writes all that is set behind the packet, which ends ovs-vswitchd; 255 leaves as 65535 (measured)."""
 ARP_SPA = Field("arp_spa", 32, maskable=True)
 ARP_TPA = Field("arp_tpa", 32, maskable=True)
 ARP_SHA = Field("arp_sha", 48)
 ARP_THA = Field("arp_tha", 48)
-TUN_ID = Field("tun_id", 64)
+TUN_ID = Field("tun_id", 64, maskable=True)
 """The key of a tunnel: VXLAN's network identifier (24 bits), GRE's key (32 bits)."""
-TUN_SRC = Field("tun_src", 32)
-TUN_DST = Field("tun_dst", 32)
-TUN_IPV6_SRC = Field("tun_ipv6_src", 128)
-TUN_IPV6_DST = Field("tun_ipv6_dst", 128)
+TUN_SRC = Field("tun_src", 32, maskable=True)
+TUN_DST = Field("tun_dst", 32, maskable=True)
+TUN_IPV6_SRC = Field("tun_ipv6_src", 128, maskable=True)
+TUN_IPV6_DST = Field("tun_ipv6_dst", 128, maskable=True)
 REG0 = Field("reg0", 32, maskable=True)
 REG1 = Field("reg1", 32, maskable=True)
 REG2 = Field("reg2", 32, maskable=True)
@@ -84,11 +91,16 @@ REG5 = Field("reg5", 32, maskable=True)
 REG6 = Field("reg6", 32, maskable=True)
 REG7 = Field("reg7", 32, maskable=True)
 CT_STATE = Field("ct_state", 32, maskable=True)
-"""What connection tracking says of a packet: bits of `CtState`."""
-CT_NW_PROTO = Field("ct_nw_proto", 8)
+"""What connection tracking says of a packet: bits of `CtState`. Match it with a mask: without one, a dump has the mask
+0xff, those bits being all that Open vSwitch 3.1 knows."""
 CT_NW_DST = Field("ct_nw_dst", 32, maskable=True)
+CT_NW_PROTO = Field("ct_nw_proto", 8)
 CT_TP_DST = Field("ct_tp_dst", 16, maskable=True)
-"""Protocol, destination and destination port of the first packet of the connection, before any translation."""
+"""Destination (IPv4 alone), protocol and destination port of the connection's first packet, before any translation.
+
+A match on them, and a move of them, needs one on `ct_state` that says there is a connection: `+new`, `+est`, `+rel`,
+`+rpl`, `+snat` or `+dnat`, or else `+trk-inv`; the address an EtherType too. A match on the port is silently left out
+where none on `ct_nw_proto` stands beside it (measured on 3.1; ovs-fields(7) names the first condition)."""
 VLAN_TCI = Field("vlan_tci", 16, maskable=True)
 """The whole TCI, only as the target of a move: the VLAN identifier is its low 12 bits."""
 
@@ -125,11 +137,11 @@ FIELDS: tuple[Field, ...] = (
     ICMPV4_CODE,
     ICMPV6_TYPE,
     ICMPV6_CODE,
+    ND_RESERVED,
     ND_TARGET,
+    ND_OPTIONS_TYPE,
     ND_SLL,
     ND_TLL,
-    ND_RESERVED,
-    ND_OPTIONS_TYPE,
     ARP_OP,
     ARP_SPA,
     ARP_TPA,
@@ -149,8 +161,8 @@ FIELDS: tuple[Field, ...] = (
     REG6,
     REG7,
     CT_STATE,
-    CT_NW_PROTO,
     CT_NW_DST,
+    CT_NW_PROTO,
     CT_TP_DST,
     VLAN_TCI,
 )

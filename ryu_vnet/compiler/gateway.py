@@ -64,7 +64,6 @@ from .rows import (
     CtState,
     DecTtl,
     FieldMatch,
-    ForgetPort,
     Meter,
     Nat,
     Origin,
@@ -79,6 +78,8 @@ from .rows import (
 from .source import ARP, ICMPV6, IPV4, IPV6
 
 ETHERNET_HEADER = 14
+_NOT_FROM_A_PORT = SetField(f.IN_PORT, 0)
+"""So that a frame may leave by the port that it came in by."""
 _TELL: tuple[Action, ...] = (Meter(SERVICES_METER), Output(CONTROLLER_PORT, TOLD_PACKET))
 _TCP = 6
 
@@ -174,7 +175,7 @@ def shared_rows(wire: Wire, address: IPv4Address) -> Iterator[Row]:
 
 def _back_in(mac: int) -> list[Action]:
     """As if it came from outside: for one of our own addresses, on the same uplink."""
-    return [Untrack(), SetField(f.ETH_DST, mac), ForgetPort(), Resubmit(UPLINK.table)]
+    return [Untrack(), SetField(f.ETH_DST, mac), _NOT_FROM_A_PORT, Resubmit(UPLINK.table)]
 
 
 # --- a network's router -----------------------------------------------------------------------------------------------

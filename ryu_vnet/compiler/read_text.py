@@ -16,11 +16,13 @@ from . import fields as f
 from .fields import FIELD_BY_NAME, Field
 from .pipeline import STAGES
 from .rows import FieldMatch, Match, match
+from .text import STATE_WORDS
 
+_ARP = 0x0806
 _WORDS: dict[str, tuple[tuple[Field, int], ...]] = {
     "ip": ((f.ETH_TYPE, 0x0800),),
     "ipv6": ((f.ETH_TYPE, 0x86DD),),
-    "arp": ((f.ETH_TYPE, 0x0806),),
+    "arp": ((f.ETH_TYPE, _ARP),),
     "rarp": ((f.ETH_TYPE, 0x8035),),
     "mpls": ((f.ETH_TYPE, 0x8847),),
     "mplsm": ((f.ETH_TYPE, 0x8848),),
@@ -43,8 +45,13 @@ _NAMES = {
     "nw_src": "ipv4_src",
     "nw_dst": "ipv4_dst",
     "nw_frag": "ip_frag",
-    "icmp_type": "icmpv6_type",
+    "nw_ttl": "ip_ttl",
 }
+_ARP_NAMES = {"nw_src": "arp_spa", "nw_dst": "arp_tpa", "nw_proto": "arp_op"}
+"""What names of fields of IP mean where the row is about ARP."""
+_ICMP_NAMES = {1: ("icmpv4_type", "icmpv4_code"), 58: ("icmpv6_type", "icmpv6_code")}
+"""What `icmp_type` and `icmp_code` mean, by the protocol."""
+_KNOWN_STATES = sum(STATE_WORDS)
 _PORTS = {6: (f.TCP_SRC, f.TCP_DST), 17: (f.UDP_SRC, f.UDP_DST), 132: (f.SCTP_SRC, f.SCTP_DST)}
 _FRAGMENTS = {"no": (0, None), "first": (1, None), "later": (3, None), "yes": (1, 1), "not_later": (0, 2)}
 _IGNORED = frozenset(
@@ -154,10 +161,40 @@ def _condition(
         return FieldMatch(f.PACKET_TYPE, int(namespace, 0) << 16 | int(kind, 0))
     if name in ("nw_frag", "ip_frag") and text in _FRAGMENTS:
         return FieldMatch(f.IP_FRAG, *_FRAGMENTS[text])
-    field = FIELD_BY_NAME.get("arp_spa" if name == "nw_src" and "arp" in parts else _NAMES.get(name, name))
+    if name == "ct_state":
+        return FieldMatch(f.CT_STATE, *_state(value, mask))
+    if name in ("icmp_type", "icmp_code") and protocol in _ICMP_NAMES:
+        return _plain(FIELD_BY_NAME[_ICMP_NAMES[protocol][name == "icmp_code"]], value, mask)
+    names = {**_NAMES, **_ARP_NAMES} if _is_arp(parts) else _NAMES
+    field = FIELD_BY_NAME.get(names.get(name, name))
     if field is None:
         raise ValueError("a field that rows of ours have, by its name in ovs-fields(7)")
     return _plain(field, value, mask)
+
+
+def _is_arp(parts: Mapping[str, str | None]) -> bool:
+    eth_type = parts.get("dl_type") or parts.get("eth_type")
+    return "arp" in parts or (eth_type is not None and int(eth_type, 0) == _ARP)
+
+
+def _state(text: str, mask: str) -> tuple[int, int]:
+    """Value and mask of `ct_state`: `+trk-new`; `new|trk` or a number where every bit is told; a number and a mask."""
+    if text[:1] in ("+", "-"):
+        signs = re.findall(r"([+-])([a-z]+)", text)
+        if "".join(sign + word for sign, word in signs) != text:
+            raise ValueError("bits of ct_state, each behind + or -")
+        bits = [(_state_bit(word), sign) for sign, word in signs]
+        return sum(bit for bit, sign in bits if sign == "+"), sum(bit for bit, _ in bits)
+    if text and not text[0].isdigit():
+        return sum(_state_bit(word) for word in text.split("|")), _KNOWN_STATES
+    return int(text, 0), int(mask, 0) if mask else _KNOWN_STATES
+
+
+def _state_bit(word: str) -> int:
+    for bit, known in STATE_WORDS.items():
+        if word == known:
+            return int(bit)
+    raise ValueError(f"one of {', '.join(STATE_WORDS.values())}")
 
 
 def _plain(field: Field, value: str, mask: str) -> FieldMatch:

@@ -167,14 +167,17 @@ class CtState(IntFlag):
     REPLY = 8
     INVALID = 16
     TRACKED = 32
+    SOURCE_TRANSLATED = 64
+    DESTINATION_TRANSLATED = 128
 
 
 @dataclass(frozen=True, slots=True)
 class Nat:
     """How connection tracking translates the packets of a new connection, and back (`nat`, ovs-actions(7)).
 
-    `source` or else the destination becomes `address`, or one up to `last`; of its ports one of `ports` is used.
-    Without an address, what was agreed on with the connection's first packet is done again.
+    `source` or else the destination becomes `address`, and its port one of `ports`, first and last; without them the
+    port is kept if it is free. Without an address, what was agreed on with the connection's first packet is done again;
+    with one, the `Track` must commit.
     """
 
     address: int | None = None
@@ -189,6 +192,10 @@ class Track:
     """Hand the packet to connection tracking in a zone, and go on with `table` (`ct`, ovs-actions(7)).
 
     The packet is known there by the bits of `ct_state`. `commit`: its connection is to be remembered. Registers stay.
+    The row must match IPv4 or IPv6, of the version of `nat`'s address.
+
+    What the row does afterwards it does to the packet as if untracked; but `nat` translates the bytes in place, so send
+    nothing then, unless the whole `Track` stands in a `Clone`.
     """
 
     zone: int
@@ -203,14 +210,10 @@ class Untrack:
 
 
 @dataclass(frozen=True, slots=True)
-class ForgetPort:
-    """Forget by which port the packet came in, so that it may leave by that port (load:0->NXM_OF_IN_PORT[])."""
-
-
-@dataclass(frozen=True, slots=True)
 class CheckLarger:
     """Set a bit of a register if the packet is larger than so many bytes, its Ethernet header included
-    (`check_pkt_larger`)."""
+    (`check_pkt_larger`), or else clear it. The bit is known to the rest of the row and what that leads to; whoever
+    resubmitted to the row goes on as if nothing of this rest had changed the packet."""
 
     size: int
     target: Field
@@ -232,7 +235,6 @@ Action: TypeAlias = (
     | DecTtl
     | Track
     | Untrack
-    | ForgetPort
     | CheckLarger
     | Resubmit
     | Clone

@@ -12,7 +12,7 @@ from __future__ import annotations
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Address
 
-from .fields import Field
+from .fields import IN_PORT, Field
 from .pipeline import (
     ADJACENCY_KIND_MASK,
     ADJACENCY_NUMBER_MASK,
@@ -35,7 +35,6 @@ from .rows import (
     DecTtl,
     Encap,
     FieldMatch,
-    ForgetPort,
     Group,
     Match,
     Meter,
@@ -85,6 +84,8 @@ _DECIMAL_FIELDS = _PORT_FIELDS | {
 }
 _FRAGMENT_WORDS = {(0, None): "no", (1, None): "first", (3, None): "later", (1, 1): "yes", (0, 2): "not_later"}
 """What ovs-ofctl calls matches on `ip_frag`, by value and mask: it takes nothing but these words."""
+STATE_WORDS = dict(zip(CtState, ("new", "est", "rel", "rpl", "inv", "trk", "snat", "dnat"), strict=True))
+"""What ovs-ofctl calls the bits of `ct_state`."""
 _OFCTL_NAMES = {
     "ipv4_src": "ip_src",
     "ipv4_dst": "ip_dst",
@@ -94,12 +95,34 @@ _OFCTL_NAMES = {
 }
 """What ovs-ofctl calls otherwise; every other field has there the name that it has here."""
 _MOVE_NAMES = {
-    **{f"reg{number}": f"NXM_NX_REG{number}" for number in range(16)},
+    "in_port": "NXM_OF_IN_PORT",
+    "eth_src": "NXM_OF_ETH_SRC",
+    "eth_dst": "NXM_OF_ETH_DST",
+    "eth_type": "NXM_OF_ETH_TYPE",
     "vlan_tci": "NXM_OF_VLAN_TCI",
-    "nd_target": "OXM_OF_IPV6_ND_TARGET",
-    "nd_sll": "OXM_OF_IPV6_ND_SLL",
-    "nd_tll": "OXM_OF_IPV6_ND_TLL",
+    "ipv4_src": "NXM_OF_IP_SRC",
+    "ipv4_dst": "NXM_OF_IP_DST",
+    "ip_proto": "NXM_OF_IP_PROTO",
+    "icmpv4_type": "NXM_OF_ICMP_TYPE",
+    "icmpv4_code": "NXM_OF_ICMP_CODE",
+    "tun_src": "NXM_NX_TUN_IPV4_SRC",
+    "tun_dst": "NXM_NX_TUN_IPV4_DST",
+    **{
+        name: f"NXM_OF_{name.upper()}"
+        for name in ("tcp_src", "tcp_dst", "udp_src", "udp_dst", "arp_op", "arp_spa", "arp_tpa")
+    },
+    **{
+        name: f"NXM_NX_{name.upper()}"
+        for name in (
+            *(f"reg{number}" for number in range(16)),
+            *("tun_id", "arp_sha", "arp_tha", "ipv6_src", "ipv6_dst", "icmpv6_type", "icmpv6_code"),
+            *("nd_target", "nd_sll", "nd_tll", "ip_frag", "ip_ttl", "tun_ipv6_src", "tun_ipv6_dst"),
+            *("ct_state", "ct_nw_dst", "ct_nw_proto", "ct_tp_dst"),
+        )
+    },
+    **{name: f"ERICOXM_OF_ICMPV6_{name.upper()}" for name in ("nd_reserved", "nd_options_type")},
 }
+"""What ovs-ofctl calls fields in moves, as it prints them; every other is an `OXM_OF_` one."""
 
 
 def row_text(row: Row, style: Style = Style.OFCTL) -> str:
@@ -145,12 +168,9 @@ def _condition(condition: FieldMatch, style: Style) -> str:
     return text if mask is None else f"{text}/{_mask(field, mask)}"
 
 
-_STATE_WORDS = dict(zip(CtState, ("new", "est", "rel", "rpl", "inv", "trk"), strict=True))
-
-
 def _state(value: int, mask: int) -> str:
     """Bits of connection tracking: `+trk-new`."""
-    return "".join(f"{'+' if value & state else '-'}{word}" for state, word in _STATE_WORDS.items() if mask & state)
+    return "".join(f"{'+' if value & state else '-'}{word}" for state, word in STATE_WORDS.items() if mask & state)
 
 
 def _mask(field: Field, mask: int) -> str:
@@ -170,6 +190,8 @@ def _action(action: Action, style: Style) -> str:
             return f"meter:{number}"
         case ToGroup(group):
             return f"group:{group}"
+        case SetField(field, value) if field == IN_PORT:
+            return f"load:{value:#x}->{_slice(field, 0, 16, style)}"
         case SetField(field, value):
             return f"set_field:{_set_value(field, value, style)}->{_name(field, style)}"
         case Move(source, target, bits, source_offset, target_offset):
@@ -194,8 +216,6 @@ def _action(action: Action, style: Style) -> str:
             return f"ct({','.join(parts)})"
         case Untrack():
             return "ct_clear"
-        case ForgetPort():
-            return "load:0->NXM_OF_IN_PORT[]"
         case CheckLarger(size, target, bit):
             return f"check_pkt_larger({size})->{_slice(target, bit, 1, style)}"
         case Resubmit(table):
@@ -280,9 +300,14 @@ def _slice(field: Field, offset: int, bits: int, style: Style) -> str:
     name = _name(field, style)
     if style is Style.OFCTL:
         name = _MOVE_NAMES.get(field.name, f"OXM_OF_{field.name.upper()}")
-    if offset == 0 and bits == field.bits:
+    if offset == 0 and bits == _bits_in_moves(field):
         return f"{name}[]"
     return f"{name}[{offset}]" if bits == 1 else f"{name}[{offset}..{offset + bits - 1}]"
+
+
+def _bits_in_moves(field: Field) -> int:
+    """A port has 16 bits in Open vSwitch's own actions."""
+    return 16 if field == IN_PORT else field.bits
 
 
 def _namespace_and_type(packet_type: PacketType) -> str:

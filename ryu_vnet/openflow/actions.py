@@ -20,6 +20,7 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
+from ..compiler.fields import IN_PORT
 from ..compiler.rows import (
     CONTROLLER_PORT,
     IN_PORT_PORT,
@@ -30,7 +31,6 @@ from ..compiler.rows import (
     DecMplsTtl,
     DecTtl,
     Encap,
-    ForgetPort,
     Meter,
     Move,
     Nat,
@@ -60,8 +60,7 @@ _OUTPUT, _SET_MPLS_TTL, _DEC_MPLS_TTL, _PUSH_VLAN, _POP_VLAN, _GROUP, _DEC_TTL, 
     25,
 )
 _EXPERIMENTER = 0xFFFF
-_NX_REG_MOVE, _NX_RESUBMIT_TABLE, _NX_CLONE, _NX_ENCAP, _NX_DECAP = 6, 14, 42, 46, 47
-_NX_LOAD = 7
+_NX_REG_MOVE, _NX_REG_LOAD, _NX_RESUBMIT_TABLE, _NX_CLONE, _NX_ENCAP, _NX_DECAP = 6, 7, 14, 42, 46, 47
 _NX_CT, _NX_NAT, _NX_CT_CLEAR, _NX_CHECK_LARGER = 35, 36, 43, 49
 
 _VLAN_TPID = 0x8100
@@ -80,6 +79,7 @@ _LAYOUT_PUSH = struct.Struct("!HHH2x")
 _LAYOUT_TTL = struct.Struct("!HHB3x")
 _LAYOUT_PLAIN = struct.Struct("!HH4x")
 _LAYOUT_MOVE = struct.Struct("!HHIHHHH4s4s")
+_LAYOUT_LOAD = struct.Struct("!HHIHH4sQ")
 _LAYOUT_RESUBMIT = struct.Struct("!HHIHHB3x")
 _LAYOUT_CLONE = struct.Struct("!HHIH6x")
 _LAYOUT_ENCAP = struct.Struct("!HHIHHI")
@@ -89,7 +89,8 @@ _LAYOUT_CT = struct.Struct("!HHIHHIHB3xH")
 _LAYOUT_NAT = struct.Struct("!HHIH2xHH")
 _LAYOUT_CT_CLEAR = struct.Struct("!HHIH6x")
 _LAYOUT_CHECK_LARGER = struct.Struct("!HHIHHH4s6x")
-_LAYOUT_LOAD = struct.Struct("!HHIHH4sQ")
+_PORT_BITS = 16
+"""Bits of a port's number in actions of Open vSwitch; a load names them as offset << 6 | bits - 1."""
 _CT_COMMIT = 1
 _NAT_SOURCE, _NAT_DESTINATION = 1, 2
 _NAT_FOUR, _NAT_SIX, _NAT_FIRST_PORT, _NAT_LAST_PORT = 1, 4, 16, 32
@@ -99,10 +100,6 @@ _POP_VLAN_BYTES = _LAYOUT_PLAIN.pack(_POP_VLAN, 8)
 _PUSH_VLAN_BYTES = _LAYOUT_PUSH.pack(_PUSH_VLAN, 8, _VLAN_TPID)
 _DEC_MPLS_TTL_BYTES = _LAYOUT_PLAIN.pack(_DEC_MPLS_TTL, 8)
 _DEC_TTL_BYTES = _LAYOUT_PLAIN.pack(_DEC_TTL, 8)
-_ALL_SIXTEEN_BITS, _OLD_IN_PORT = 15, bytes((0, 0, 0, 2))
-"""Of a load: offset 0 and 16 bits, less one; and the header of the older in_port (class 0, number 0, 2 bytes), as the
-newer one takes no 0."""
-_FORGET_PORT_BYTES = _LAYOUT_LOAD.pack(_EXPERIMENTER, 24, NICIRA, _NX_LOAD, _ALL_SIXTEEN_BITS, _OLD_IN_PORT, 0)
 _CT_CLEAR_BYTES = _LAYOUT_CT_CLEAR.pack(_EXPERIMENTER, 16, NICIRA, _NX_CT_CLEAR)
 
 _STANDARD_NAMES = {
@@ -158,6 +155,10 @@ def _encode_group(action: ToGroup) -> bytes:
 
 
 def _encode_set_field(action: SetField) -> bytes:
+    if action.field == IN_PORT:
+        # A switch refuses the standard action for this field alone (OpenFlow 1.5.1, 7.2.6.7).
+        header = field_header(IN_PORT)
+        return _LAYOUT_LOAD.pack(_EXPERIMENTER, 24, NICIRA, _NX_REG_LOAD, _PORT_BITS - 1, header, action.value)
     field = encode_field(action.field, action.value)
     padding = -(4 + len(field)) % 8
     return _HEAD.pack(_SET_FIELD, 4 + len(field) + padding) + field + bytes(padding)
@@ -223,10 +224,6 @@ def _encode_untrack(action: Untrack) -> bytes:
     return _CT_CLEAR_BYTES
 
 
-def _encode_forget_port(action: ForgetPort) -> bytes:
-    return _FORGET_PORT_BYTES
-
-
 def _encode_check_larger(action: CheckLarger) -> bytes:
     where = action.size, action.bit, field_header(action.target)
     return _LAYOUT_CHECK_LARGER.pack(_EXPERIMENTER, 24, NICIRA, _NX_CHECK_LARGER, *where)
@@ -256,7 +253,6 @@ _ENCODERS: dict[type[Any], Callable[[Any], bytes]] = {
     DecTtl: _encode_dec_ttl,
     Track: _encode_track,
     Untrack: _encode_untrack,
-    ForgetPort: _encode_forget_port,
     CheckLarger: _encode_check_larger,
     Resubmit: _encode_resubmit,
     Clone: _encode_clone,
@@ -322,16 +318,14 @@ def _decode_experimenter(data: bytes, depth: int) -> Action:
     if kind == _NX_REG_MOVE:
         *_, bits, source_offset, target_offset, source, target = unpack(_LAYOUT_MOVE, data, 0, "move")
         return Move(field_of_header(source), field_of_header(target), bits, source_offset, target_offset)
+    if kind == _NX_REG_LOAD:
+        return _decode_load(data)
     if kind == _NX_RESUBMIT_TABLE:
         return Resubmit(unpack(_LAYOUT_RESUBMIT, data, 0, "resubmit")[5])
     if kind == _NX_CLONE:
         return Clone(_decode_actions(data[_LAYOUT_CLONE.size :], depth + 1))
     if kind == _NX_CT:
         return _decode_track(data)
-    if data == _FORGET_PORT_BYTES:
-        return ForgetPort()
-    if kind == _NX_LOAD:
-        raise WireError("Open vSwitch action load (type 7) is not one that rows use, but for in_port=0")
     if kind == _NX_CT_CLEAR:
         return Untrack()
     if kind == _NX_CHECK_LARGER:
@@ -343,6 +337,13 @@ def _decode_experimenter(data: bytes, depth: int) -> Action:
         becomes = unpack(_LAYOUT_DECAP, data, 0, "decap")[4]
         return Decap(None if becomes == _NEXT_PROTOCOL else _packet_type(becomes))
     raise WireError(f"Open vSwitch action {_NX_NAMES.get(kind, 'unknown')} (type {kind}) is not one that rows use")
+
+
+def _decode_load(data: bytes) -> SetField:
+    *_, header, value = unpack(_LAYOUT_LOAD, data, 0, "load")
+    if header != field_header(IN_PORT):
+        raise WireError(f"Open vSwitch action load (type {_NX_REG_LOAD}) of another field than in_port")
+    return SetField(IN_PORT, value)
 
 
 def _decode_track(data: bytes) -> Track:

@@ -55,7 +55,21 @@ _PLACES = {
     "nd_options_type": (_ERICSSON_CLASS, 2),
 }
 """Class and number of each field; those that we do not use are here so that an error can name them."""
-_NAMES = {place: name for name, place in _PLACES.items()}
+
+_OLD_NAMES = (
+    "in_port eth_dst eth_src eth_type vlan_tci ip_tos ip_proto ipv4_src ipv4_dst tcp_src tcp_dst udp_src udp_dst "
+    "icmpv4_type icmpv4_code arp_op arp_spa arp_tpa"
+)
+"""The fields of class 0 by their numbers, counted from 0 (nicira-ext.h; NXM_OF_* in ovs-fields(7))."""
+_EXTENDED_NAMES = "tun_id arp_sha arp_tha ipv6_src ipv6_dst icmpv6_type icmpv6_code nd_target nd_sll nd_tll"
+"""The same of class 1, counted from 16."""
+_PLACES_IN_ACTIONS = {
+    **_PLACES,
+    **{name: (_OLD_CLASS, number) for number, name in enumerate(_OLD_NAMES.split())},
+    **{name: (_EXTENDED_CLASS, number) for number, name in enumerate(_EXTENDED_NAMES.split(), 16)},
+}
+"""Class and number by which Open vSwitch names a field in actions of its own: the oldest that it has."""
+_NAMES = {place: name for name, place in (*_PLACES_IN_ACTIONS.items(), *_PLACES.items())}
 _EXPERIMENTER_CLASS = 0xFFFF
 _ONF = b"ONF\0"
 """The experimenter number of the Open Networking Foundation, which stands behind the header of its fields."""
@@ -79,8 +93,12 @@ _MATCH_HEAD = struct.Struct("!HH")
 _OXM_MATCH = 1
 
 
+def _size(field: Field) -> int:
+    return next(size for size in _SIZES if size * 8 >= field.bits)
+
+
 def _codec(field: Field) -> _Codec:
-    size = next(size for size in _SIZES if size * 8 >= field.bits)
+    size = _size(field)
     onf = _ONF_FIELDS.get(field.name)
     if onf is not None:
         exact = _HEADER.pack(_EXPERIMENTER_CLASS, onf << 1, len(_ONF) + size) + _ONF
@@ -95,19 +113,31 @@ def _codec(field: Field) -> _Codec:
 _BY_NAME = {field.name: _codec(field) for field in FIELDS}
 _BY_HEADER = {codec.exact: codec for codec in _BY_NAME.values()}
 _BY_MASKED_HEADER = {codec.masked: codec for codec in _BY_NAME.values()}
+_SIZES_IN_ACTIONS = {"in_port": 2}
+"""Where the older form of a field has another number of bytes: a port has 16 bits there, as in OpenFlow 1.0."""
+
+
+def _header_in_actions(field: Field) -> bytes:
+    field_class, number = _PLACES_IN_ACTIONS[field.name]
+    return _HEADER.pack(field_class, number << 1, _SIZES_IN_ACTIONS.get(field.name) or _size(field))
+
+
+_HEADERS_IN_ACTIONS = {field.name: _header_in_actions(field) for field in FIELDS}
+_BY_HEADER_IN_ACTIONS = {_HEADERS_IN_ACTIONS[field.name]: field for field in FIELDS}
 
 
 def field_header(field: Field) -> bytes:
-    """The 4-byte header that names a whole field, as actions quote it."""
-    return _BY_NAME[field.name].exact
+    """The 4-byte header that names a whole field in Open vSwitch's own actions, where a dump has the oldest one that
+    there is: NXM_OF_IP_SRC, though a match and a standard action have OXM_OF_IPV4_SRC."""
+    return _HEADERS_IN_ACTIONS[field.name]
 
 
 def field_of_header(header: bytes) -> Field:
-    """The field that a 4-byte header without mask names. Raises WireError, with its name, for one we do not use."""
-    codec = _BY_HEADER.get(header)
-    if codec is None:
+    """The field that such a header names. Raises WireError, with its name, for one we do not use."""
+    field = _BY_HEADER_IN_ACTIONS.get(header)
+    if field is None:
         raise WireError(f"field {_name(header)} is not one that rows use")
-    return codec.field
+    return field
 
 
 def encode_field(field: Field, value: int) -> bytes:

@@ -3,14 +3,17 @@
 What a switch does with one frame is a stack of tasks. A task is the rest of one row's actions, on one copy of the
 packet; a resubmit puts the found row's actions on top with the same copy, a clone or a bucket with a copy of its own.
 
-Open vSwitch works in passes: it translates a packet once until its last label is decapsulated, then parses it anew
-and starts another pass. When it gives a pass up (too many resubmits, an action it cannot execute), all that this pass
-would have sent is gone, the copies made before included; so it is here.
+Open vSwitch works in passes: it translates a packet once until its last label is decapsulated or it is handed to
+connection tracking, then parses it anew and starts another pass; the row that tracked it goes on with the packet as if
+it had not been. When it gives a pass up (too many resubmits, an action it cannot execute), all that this pass would
+have sent is gone, the copies made before included, and nothing of it is tracked; so it is here.
 
 What Open vSwitch 3.1.0 gets wrong is not imitated: such a pass is given up, and an anomaly says so. One of these
 defects is fatal. A new header is put on when the packet is next sent; if a clone encapsulates and then sends nothing,
 because the port is gone or is the one that the frame came in by, the header lands on the next copy that is sent,
 which has one already, and one frame ends ovs-vswitchd: "assertion !dp_packet_is_eth(packet) failed in push_eth()".
+Another: ct(nat) translates the bytes in place, so what the same row sends after it is translated as well, though
+ovs-actions(7) says otherwise, unless the ct stands in a clone.
 """
 
 from __future__ import annotations
@@ -19,35 +22,33 @@ from collections import deque
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from ..compiler.fields import FIELDS, IN_PORT, Field
-from ..compiler.pipeline import REGISTERS
+from ..compiler.fields import FIELDS
 from ..compiler.rows import (
     CONTROLLER_PORT,
     IN_PORT_PORT,
     Action,
+    CheckLarger,
     Clone,
+    CtState,
     Decap,
     DecMplsTtl,
+    DecTtl,
     Encap,
     Group,
-    Meter,
-    Move,
     Output,
-    PacketType,
-    PopVlan,
-    PushVlan,
     Resubmit,
     Row,
-    SetField,
-    SetMplsTtl,
     ToGroup,
+    Track,
 )
 from ..errors import Invalid
 from . import rewrite
+from .copies import Copy, change
 from .lookup import RowIndex
-from .packet import ETHERNET, Packet, field_value, parse, with_field, with_top
-from .text import field_name, stage_name, value_text
+from .packet import ETHERNET, Packet, parse
+from .text import field_name, stage_name, state_text
 from .trace import Anomaly, Drop, Step, why_missed, why_refused
+from .tracking import Connections, Untracked, track
 
 MAX_LOOKUPS = 4096
 """Resubmits and gotos that Open vSwitch grants one pass (ovs-actions(7), `resubmit`)."""
@@ -55,33 +56,9 @@ MAX_DEPTH = 64
 """Resubmits into the same or an earlier table that Open vSwitch nests (ibid.)."""
 SHORTEST = 14
 """Bytes of an Ethernet header: a packet with less left is dropped on receipt, and after a decapsulation."""
+MAX_RECIRCULATIONS = 6
+"""Passes after the first one that the userspace data path grants a packet (`MAX_RECIRC_DEPTH` in its dpif-netdev.c)."""
 FIRST_TABLE = 0
-
-
-@dataclass(slots=True, eq=False)
-class _Copy:
-    """One copy of the packet, with its registers by field name; `whole` until clones and buckets branch off."""
-
-    packet: Packet
-    in_port: int
-    registers: dict[str, int]
-    whole: bool
-
-    def branch(self) -> _Copy:
-        return _Copy(self.packet, self.in_port, dict(self.registers), whole=False)
-
-    def read(self, field: Field) -> int | None:
-        if field == IN_PORT:
-            return self.in_port
-        if field.name in self.registers:
-            return self.registers[field.name]
-        return field_value(self.packet, field)
-
-    def write(self, field: Field, value: int) -> None:
-        if field.name in self.registers:
-            self.registers[field.name] = value
-        else:
-            self.packet = with_field(self.packet, field, value)
 
 
 @dataclass(slots=True)
@@ -91,7 +68,7 @@ class _Task:
     `level` is how deep Open vSwitch counts it in resubmits, `depth` how deep a trace shows it.
     """
 
-    copy: _Copy
+    copy: Copy
     actions: deque[Action]
     table: int
     goto: int | None
@@ -100,11 +77,32 @@ class _Task:
     happened: list[str]
 
 
+@dataclass(slots=True)
+class _Tracking:
+    """A copy to be handed to connection tracking once its pass is through, and then to a table in a pass of its own.
+
+    `recirculations` were before it."""
+
+    copy: Copy
+    action: Track
+    task: _Task
+    recirculations: int
+
+
 class Visit:
     """One frame going through one switch. `sent` has port and frame of each copy that left it."""
 
-    def __init__(self, switch: str, index: RowIndex, groups: Mapping[int, Group], absent: Collection[int]) -> None:
+    def __init__(
+        self,
+        switch: str,
+        index: RowIndex,
+        groups: Mapping[int, Group],
+        absent: Collection[int],
+        connections: Connections,
+    ) -> None:
         self.switch = switch
+        self._connections = connections
+        self._left: list[tuple[int, Packet] | _Tracking] = []
         self.sent: list[tuple[int, Packet]] = []
         self.drops: list[Drop] = []
         self.anomalies: list[Anomaly] = []
@@ -117,11 +115,18 @@ class Visit:
 
     def run(self, port: int, packet: Packet) -> None:
         """Take the frame through the tables until nothing is left to do."""
-        if len(packet.to_bytes()) < SHORTEST:
+        if packet.size < SHORTEST:
             self._drop(FIRST_TABLE, f"shorter than {SHORTEST} bytes")
             return
-        copy = _Copy(packet, port, {register.field.name: 0 for register in REGISTERS}, whole=True)
-        self._look_up(copy, FIRST_TABLE, 0, 0)
+        self._pass(Copy(packet, port), FIRST_TABLE, 0, 0)
+        if not self.sent and not self.drops:
+            self._drop(self._steps[-1][0], "nothing sends it on")
+
+    def _pass(self, copy: Copy, table: int, depth: int, recirculations: int) -> None:
+        """Execute everything that follows from one lookup, and only then let go what it sends."""
+        self._left, self._recirculations = [], recirculations
+        self._start_pass()
+        self._look_up(copy, table, 0, depth)
         while self._stack:
             task = self._stack[-1]
             if task.actions:
@@ -130,8 +135,11 @@ class Visit:
             self._stack.pop()
             if task.goto is not None:
                 self._charge(task.copy, task.table, task.goto, task.level, task.depth)
-        if not self.sent and not self.drops:
-            self._drop(self._steps[-1][0], "nothing sends it on")
+        for left in self._left:
+            if isinstance(left, _Tracking):
+                self._track(left)
+            else:
+                self.sent.append(left)
 
     @property
     def steps(self) -> list[Step]:
@@ -144,10 +152,10 @@ class Visit:
     def _start_pass(self) -> None:
         """What Open vSwitch keeps a pass: lookups so far, frames sent before it, the copy with a header pending."""
         self._lookups = 0
-        self._sent_before = len(self.sent)
-        self._pending: _Copy | None = None
+        self._left_before = len(self._left)
+        self._pending: Copy | None = None
 
-    def _charge(self, copy: _Copy, table: int, target: int, level: int, depth: int) -> None:
+    def _charge(self, copy: Copy, table: int, target: int, level: int, depth: int) -> None:
         """Look a copy up in another table, if Open vSwitch's limits allow it."""
         if level >= MAX_DEPTH:
             self._give_up(table, f"resubmits more than {MAX_DEPTH} deep")
@@ -157,7 +165,7 @@ class Visit:
             self._lookups += 1
             self._look_up(copy, target, level + (target <= table), depth)
 
-    def _look_up(self, copy: _Copy, table: int, level: int, depth: int) -> None:
+    def _look_up(self, copy: Copy, table: int, level: int, depth: int) -> None:
         row = self._index.find(table, copy.read)
         happened: list[str] = []
         self._steps.append((table, row, copy.packet, tuple(copy.registers.values()), happened, depth))
@@ -181,7 +189,7 @@ class Visit:
                 self._to_group(task, number)
             case Clone(actions):
                 task.happened.append("clone")
-                self._branch(task, actions)
+                self._branch(task, actions, cloned=True)
             case DecMplsTtl():
                 packet = rewrite.dec_mpls_ttl(task.copy.packet)
                 if packet is None:
@@ -190,6 +198,12 @@ class Visit:
                 else:
                     task.copy.packet = packet
                     task.happened.append("TTL - 1")
+            case DecTtl():
+                self._dec_ttl(task)
+            case CheckLarger():
+                self._check_larger(task, action)
+            case Track():
+                self._hand_to_tracking(task, action)
             case Encap():
                 if self._commit(task):
                     self._pending = task.copy
@@ -199,10 +213,61 @@ class Visit:
             case _:
                 self._change(task, action)
 
+    def _dec_ttl(self, task: _Task) -> None:
+        packet = rewrite.dec_ttl(task.copy.packet)
+        if packet is None:
+            self._drop(task.table, "its TTL is spent")
+            self._stack.pop()
+        else:
+            task.copy.packet = packet
+            task.happened.append("TTL - 1")
+
+    def _check_larger(self, task: _Task, action: CheckLarger) -> None:
+        """The rest of the row, which alone sees the bit, is executed on a copy: whoever resubmitted to it goes on with
+        the packet as it was before."""
+        size = task.copy.packet.size
+        copy = task.copy.branch()
+        bit = 1 << action.bit
+        value = copy.read(action.target) or 0
+        copy.write(action.target, value | bit if size > action.size else value & ~bit)
+        answer = "larger" if size > action.size else "not larger"
+        task.happened.append(f"{size} bytes, {answer} than {action.size}: {field_name(action.target)}[{action.bit}]")
+        task.copy = copy
+
+    def _hand_to_tracking(self, task: _Task, action: Track) -> None:
+        """Once the pass is through, a copy is tracked; the row goes on with one of which nothing is known."""
+        if not self._commit(task):
+            return
+        try:
+            tracked = task.copy.parsed_anew({"ct_state": task.copy.metadata.get("ct_state", 0)})
+        except Invalid as error:
+            self._give_up(task.table, str(error))
+            return
+        self._left.append(_Tracking(tracked, action, task, self._recirculations))
+        task.copy.bytes.translated = action.nat is not None
+        task.copy.untrack()
+
+    def _track(self, left: _Tracking) -> None:
+        copy, action, task = left.copy, left.action, left.task
+        if left.recirculations >= MAX_RECIRCULATIONS:
+            self._drop(task.table, f"more than {MAX_RECIRCULATIONS} passes after the first")
+            self.anomalies.append(Anomaly(self.switch, f"{stage_name(task.table)}: tracked again and again"))
+            return
+        translated = CtState.SOURCE_TRANSLATED | CtState.DESTINATION_TRANSLATED
+        known = bool(copy.metadata["ct_state"] & translated)
+        try:
+            tracked = track(self._connections, self.switch, copy.packet, action, known)
+        except Untracked as error:
+            self._drop(task.table, str(error))
+            return
+        task.happened.append(f"zone {action.zone} says {state_text(tracked.state)}, {stage_name(action.table)}")
+        copy.packet = tracked.packet
+        self._pass(copy.parsed_anew(tracked.fields()), action.table, task.depth + 1, left.recirculations + 1)
+
     def _change(self, task: _Task, action: Action) -> None:
         """An action that changes the packet or a register, and nothing else."""
         try:
-            task.happened.append(_change(task.copy, action))
+            task.happened.append(change(task.copy, action))
         except Invalid as error:
             self._give_up(task.table, str(error))
 
@@ -217,7 +282,7 @@ class Visit:
         self._change(task, action)
         if anew and self._stack:
             self._start_pass()
-            if len(task.copy.packet.to_bytes()) < SHORTEST:
+            if task.copy.packet.size < SHORTEST:
                 self._drop(task.table, f"less than {SHORTEST} bytes are left")
                 self._stack.clear()
 
@@ -239,11 +304,20 @@ class Visit:
             return
         if not self._commit(task):
             return
+        try:
+            frame = parse(copy.packet.to_bytes())
+        except Invalid as error:
+            self._give_up(task.table, str(error))
+            return
         task.happened.append(f"output {port}")
-        self.sent.append((port, parse(copy.packet.to_bytes())))
+        self._left.append((port, frame))
 
     def _commit(self, task: _Task) -> bool:
-        """Let a pending header be put on; False where it would go on another copy than its own."""
+        """Let a pending header be put on; False where it would go on another copy than its own, or where the bytes
+        that leave may be others than those that are shown here."""
+        if task.copy.bytes.translated:
+            self._give_up(task.table, "used after ct(nat), outside a clone: Open vSwitch sends it translated as well")
+            return False
         if self._pending not in (None, task.copy):
             self._give_up(task.table, "a copy was encapsulated and not sent: this ends ovs-vswitchd 3.1")
             return False
@@ -268,9 +342,9 @@ class Visit:
         live = (bucket for bucket, port in zip(group.buckets, group.watch, strict=True) if port not in self._absent)
         return tuple([*live][:1])
 
-    def _branch(self, task: _Task, actions: Iterable[Action]) -> None:
+    def _branch(self, task: _Task, actions: Iterable[Action], cloned: bool = False) -> None:
         """Execute actions on a copy of their own, before the rest of the task."""
-        copy, depth = task.copy.branch(), task.depth + 1
+        copy, depth = task.copy.branch(cloned), task.depth + 1
         self._stack.append(_Task(copy, deque(actions), task.table, None, task.level, depth, task.happened))
 
     def _drop(self, table: int, reason: str) -> None:
@@ -278,53 +352,7 @@ class Visit:
 
     def _give_up(self, table: int, reason: str) -> None:
         """End the pass: what it sent, and all that was still to do, is gone."""
-        del self.sent[self._sent_before :]
+        del self._left[self._left_before :]
         self._stack.clear()
         self._drop(table, f"given up, with every copy made so far: {reason}")
         self.anomalies.append(Anomaly(self.switch, f"{stage_name(table)}: {reason}"))
-
-
-def _change(copy: _Copy, action: Action) -> str:
-    """Execute an action that changes the packet or its registers, and say in words what it did. May raise Invalid."""
-    match action:
-        case Meter(number):
-            # One frame by itself is never beyond its rate.
-            return f"meter {number}"
-        case SetField(target, value):
-            copy.write(target, value)
-            return f"{field_name(target)}={value_text(target, value)}"
-        case Move():
-            return _move(copy, action)
-        case PushVlan():
-            copy.packet = rewrite.push_vlan(copy.packet)
-            return "push VLAN"
-        case PopVlan():
-            copy.packet = rewrite.pop_vlan(copy.packet)
-            return "pop VLAN"
-        case SetMplsTtl(ttl):
-            copy.packet = with_top(copy.packet, ttl=ttl)
-            return f"TTL={ttl}"
-        case Encap(PacketType.MPLS):
-            copy.packet = rewrite.encap_mpls(copy.packet)
-            return "push label"
-        case Encap(PacketType.ETHERNET):
-            copy.packet = rewrite.encap_ethernet(copy.packet)
-            return "push Ethernet"
-        case Decap(becomes):
-            was = copy.packet
-            copy.packet = rewrite.decap(was, becomes)
-            return "pop Ethernet" if was.kind == ETHERNET else "pop label"
-        case _:
-            raise Invalid(f"the simulator does not know the action {action}")
-
-
-def _move(copy: _Copy, action: Move) -> str:
-    """Copy bits from field to field; nothing happens where the packet lacks one of the two."""
-    source, target = copy.read(action.source), copy.read(action.target)
-    if source is None or target is None:
-        return f"{field_name(action.target)} absent"
-    ones = (1 << action.bits) - 1
-    bits = (source >> action.source_offset & ones) << action.target_offset
-    value = target & ~(ones << action.target_offset) | bits
-    copy.write(action.target, value)
-    return f"{field_name(action.target)}={value_text(action.target, value)}"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
 from ..errors import Invalid
+from .checksums import crc32c, internet_checksum
 from .packet import ETH_TYPE_VLAN, Packet, parse
 from .upper import (
     ETH_TYPE_ARP,
@@ -18,6 +19,7 @@ from .upper import (
     NEIGHBOUR_ADVERTISEMENT,
     NEIGHBOUR_SOLICITATION,
     PROTO_FRAGMENT,
+    PROTO_ICMP,
     PROTO_ICMPV6,
     PROTO_SCTP,
     PROTO_TCP,
@@ -27,7 +29,6 @@ from .upper import (
 
 BROADCAST = 0xFFFF_FFFF_FFFF
 ARP_REQUEST, ARP_REPLY = 1, 2
-PROTO_ICMP = 1
 
 Ipv4 = IPv4Address | str | int
 Ipv6 = IPv6Address | str | int
@@ -203,14 +204,14 @@ def _option(kind: int, mac: int | None) -> bytes:
 def _udp(addresses: bytes, ports: tuple[int, int], data: bytes) -> bytes:
     length = 8 + len(data)
     datagram = struct.pack("!HHHH", *ports, length, 0) + data
-    checksum = _checksum(addresses + struct.pack("!II", length, PROTO_UDP) + datagram) or 0xFFFF
+    checksum = internet_checksum(addresses + struct.pack("!II", length, PROTO_UDP) + datagram) or 0xFFFF
     return datagram[:6] + checksum.to_bytes(2, "big") + datagram[8:]
 
 
 def _tcp(addresses: bytes, ports: tuple[int, int]) -> bytes:
     """A header without options, its flags nothing but SYN, its numbers zero but for the window."""
     segment = struct.pack("!HHIIBBHHH", *ports, 0, 0, 5 << 4, _SYN, _WINDOW, 0, 0)
-    checksum = _checksum(addresses + struct.pack("!II", len(segment), PROTO_TCP) + segment)
+    checksum = internet_checksum(addresses + struct.pack("!II", len(segment), PROTO_TCP) + segment)
     return segment[:16] + checksum.to_bytes(2, "big") + segment[18:]
 
 
@@ -218,33 +219,14 @@ def _sctp(ports: tuple[int, int]) -> bytes:
     """A common header and an INIT chunk: initiate tag 1, one stream each way, first TSN 1."""
     init = struct.pack("!BBHIIHHI", _INIT, 0, 20, 1, _WINDOW, 1, 1, 1)
     packet = struct.pack("!HHII", *ports, 0, 0) + init
-    return packet[:8] + _crc32c(packet).to_bytes(4, "little") + packet[12:]
+    return packet[:8] + crc32c(packet).to_bytes(4, "little") + packet[12:]
 
 
 def _summed_ipv4(header: bytes) -> bytes:
     """An IPv4 header with its checksum, which stands in bytes 10 and 11 and is zero when given, filled in."""
-    return header[:10] + _checksum(header).to_bytes(2, "big") + header[12:]
+    return header[:10] + internet_checksum(header).to_bytes(2, "big") + header[12:]
 
 
 def _summed(message: bytes, pseudo: bytes) -> bytes:
     """An ICMP message with its checksum, which stands in bytes 2 and 3, filled in."""
-    return message[:2] + _checksum(pseudo + message).to_bytes(2, "big") + message[4:]
-
-
-def _checksum(data: bytes) -> int:
-    """The Internet checksum (RFC 1071). IPv4's pseudo-header sums to the same in the form that IPv6 has for its own."""
-    padded = data + b"\0" * (len(data) % 2)
-    total: int = sum(struct.unpack(f"!{len(padded) // 2}H", padded))
-    while total > 0xFFFF:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
-
-
-def _crc32c(data: bytes) -> int:
-    """The checksum of SCTP (RFC 9260, appendix A): CRC-32C, bits in the order in which they are sent."""
-    register = 0xFFFF_FFFF
-    for byte in data:
-        register ^= byte
-        for _ in range(8):
-            register = register >> 1 ^ (0x82F6_3B78 if register & 1 else 0)
-    return register ^ 0xFFFF_FFFF
+    return message[:2] + internet_checksum(pseudo + message).to_bytes(2, "big") + message[4:]

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from ..compiler.fields import PACKET_TYPE, Field
-from ..compiler.pipeline import REGISTERS
+from ..compiler.fields import FIELDS, PACKET_TYPE, Field
 from ..compiler.rows import FieldMatch, Match, PacketType, Row
 
 _ETHERNET_ONLY = FieldMatch(PACKET_TYPE, PacketType.ETHERNET.value)
-_OF_ANY_PACKET = frozenset(("packet_type", "in_port", *(register.field.name for register in REGISTERS)))
+_OF_ANY_PACKET = frozenset(
+    field.name
+    for field in FIELDS
+    if field.name in ("packet_type", "in_port", "ct_state") or field.name.startswith(("reg", "tun_"))
+)
 """Fields that say nothing of the packet. A row that matches on any other field, and names no packet type, matches
 Ethernet alone; one that does not matches packets of every type (measured; ovs-fields(7) has the first half)."""
 

@@ -13,26 +13,11 @@ Formats: IEEE 802.3 and 802.1Q; MPLS label entries RFC 3032, 2.1; Ethernet under
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from ..compiler.fields import Field
 from ..compiler.rows import PacketType
-from ..errors import Invalid
-from .upper import (
-    NEIGHBOUR_ADVERTISEMENT,
-    NEIGHBOUR_SOLICITATION,
-    PROTO_ICMPV6,
-    PROTO_SCTP,
-    PROTO_TCP,
-    PROTO_UDP,
-    Arp,
-    Icmpv6,
-    Ip,
-    Ports,
-    Upper,
-    parse_upper,
-)
+from .overwrite import written
+from .upper import Upper, parse_upper
 
 ETHERNET = PacketType.ETHERNET.value
 MPLS = PacketType.MPLS.value
@@ -89,6 +74,9 @@ class Packet:
     header is off. `tags` and `labels` are those that the switch has parsed or pushed. `type_field` holds the bytes
     that name the EtherType (an 802.3 frame has its length and LLC/SNAP header there); it is empty without an
     Ethernet header. A frame of less than 14 bytes has no header at all, only a payload.
+
+    `upper` is what the switch sees in the payload; `before` what it saw there before fields of it were set, or None:
+    the bytes in `payload` are still those.
     """
 
     kind: int
@@ -99,6 +87,7 @@ class Packet:
     labels: tuple[Label, ...]
     payload: bytes
     upper: Upper = field(compare=False)
+    before: Upper = None
 
     @property
     def eth_type(self) -> int:
@@ -120,9 +109,17 @@ class Packet:
         inner = self.inner
         return self if inner is None else inner.innermost
 
+    @property
+    def size(self) -> int:
+        """How many bytes it has on the wire."""
+        return len(self._header()) + 4 * len(self.labels) + len(self.payload)
+
     def to_bytes(self) -> bytes:
-        """The bytes on the wire."""
-        return self._header() + b"".join(label.to_bytes() for label in self.labels) + self.payload
+        """The bytes on the wire. Raises Invalid where a field was set that is not written (`overwrite`)."""
+        payload = self.payload
+        if self.before is not None:
+            payload = written(payload, self.eth_type, self.before, self.upper)
+        return self._header() + b"".join(label.to_bytes() for label in self.labels) + payload
 
     def _header(self) -> bytes:
         if not self.type_field:
@@ -177,143 +174,3 @@ def _eth_type(type_field: bytes) -> int:
 
 def _number(data: bytes) -> int:
     return int.from_bytes(data, "big")
-
-
-def field_value(packet: Packet, field: Field) -> int | None:
-    """What a match on `field` compares with; None where the packet does not have the field, so that no match holds.
-
-    Prerequisites are those of ovs-fields(7). A header that should be there and is cut off has fields of value zero;
-    so have the ports of every fragment, though a move (which no row of ours makes of ports) would see the first's.
-    Registers and the port are not the packet's: None.
-    """
-    reader = _READERS.get(field.name)
-    return None if reader is None else reader(packet)
-
-
-def _of_ethernet(read: Callable[[Packet], int]) -> Callable[[Packet], int | None]:
-    return lambda packet: read(packet) if packet.kind == ETHERNET else None
-
-
-def _of_labels(read: Callable[[Label], int]) -> Callable[[Packet], int | None]:
-    def value(packet: Packet) -> int | None:
-        if packet.eth_type not in MPLS_ETH_TYPES:
-            return None
-        return read(packet.labels[0]) if packet.labels else 0
-
-    return value
-
-
-def _of_arp(read: Callable[[Arp], int]) -> Callable[[Packet], int | None]:
-    return lambda packet: read(packet.upper) if isinstance(packet.upper, Arp) else None
-
-
-def _of_ip(read: Callable[[Ip], int], *versions: int) -> Callable[[Packet], int | None]:
-    def value(packet: Packet) -> int | None:
-        upper = packet.upper
-        return read(upper) if isinstance(upper, Ip) and upper.version in versions else None
-
-    return value
-
-
-def _of_ports(proto: int, read: Callable[[Ports], int]) -> Callable[[Packet], int | None]:
-    def value(packet: Packet) -> int | None:
-        upper = packet.upper
-        if not isinstance(upper, Ip) or upper.proto != proto:
-            return None
-        return read(upper.transport) if isinstance(upper.transport, Ports) else 0
-
-    return value
-
-
-def _of_icmpv6(read: Callable[[Icmpv6], int], *types: int) -> Callable[[Packet], int | None]:
-    def value(packet: Packet) -> int | None:
-        upper = packet.upper
-        if not isinstance(upper, Ip) or upper.version != 6 or upper.proto != PROTO_ICMPV6:
-            return None
-        message = upper.transport if isinstance(upper.transport, Icmpv6) else Icmpv6(0)
-        return read(message) if not types or message.type in types else None
-
-    return value
-
-
-def _tci(packet: Packet) -> int:
-    return packet.tags[0].tci | TAG_PRESENT if packet.tags else 0
-
-
-_READERS: dict[str, Callable[[Packet], int | None]] = {
-    "packet_type": lambda packet: packet.kind,
-    "eth_src": _of_ethernet(lambda packet: packet.eth_src),
-    "eth_dst": _of_ethernet(lambda packet: packet.eth_dst),
-    "eth_type": lambda packet: packet.eth_type,
-    "vlan_vid": _of_ethernet(lambda packet: _tci(packet) & 0x1FFF),
-    "vlan_tci": _of_ethernet(_tci),
-    "mpls_bos": _of_labels(lambda label: label.bos),
-    "mpls_label": _of_labels(lambda label: label.label),
-    "ipv4_src": _of_ip(lambda ip: ip.src, 4),
-    "ipv4_dst": _of_ip(lambda ip: ip.dst, 4),
-    "ipv6_src": _of_ip(lambda ip: ip.src, 6),
-    "ipv6_dst": _of_ip(lambda ip: ip.dst, 6),
-    "ip_proto": _of_ip(lambda ip: ip.proto, 4, 6),
-    "ip_frag": _of_ip(lambda ip: ip.frag, 4, 6),
-    "ip_dscp": _of_ip(lambda ip: ip.dscp, 4, 6),
-    "tcp_src": _of_ports(PROTO_TCP, lambda ports: ports.src),
-    "tcp_dst": _of_ports(PROTO_TCP, lambda ports: ports.dst),
-    "udp_src": _of_ports(PROTO_UDP, lambda ports: ports.src),
-    "udp_dst": _of_ports(PROTO_UDP, lambda ports: ports.dst),
-    "sctp_src": _of_ports(PROTO_SCTP, lambda ports: ports.src),
-    "sctp_dst": _of_ports(PROTO_SCTP, lambda ports: ports.dst),
-    "icmpv6_type": _of_icmpv6(lambda message: message.type),
-    "nd_target": _of_icmpv6(lambda message: message.target, NEIGHBOUR_SOLICITATION, NEIGHBOUR_ADVERTISEMENT),
-    "nd_sll": _of_icmpv6(lambda message: message.sll, NEIGHBOUR_SOLICITATION),
-    "nd_tll": _of_icmpv6(lambda message: message.tll, NEIGHBOUR_ADVERTISEMENT),
-    "arp_op": _of_arp(lambda arp: arp.op),
-    "arp_spa": _of_arp(lambda arp: arp.spa),
-    "arp_sha": _of_arp(lambda arp: arp.sha),
-}
-
-
-def with_field(packet: Packet, field: Field, value: int) -> Packet:
-    """The packet with a field overwritten; as it was, where it does not have the field.
-
-    Raises Invalid for a field that no switch of ours sets, and for a VLAN value without its present bit.
-    """
-    if field.name in ("eth_src", "eth_dst"):
-        if packet.kind != ETHERNET:
-            return packet
-        return replace(packet, eth_src=value) if field.name == "eth_src" else replace(packet, eth_dst=value)
-    if field.name == "mpls_label":
-        return with_top(packet, label=value)
-    if field.name in ("vlan_vid", "vlan_tci"):
-        return _with_tci(packet, field, value)
-    raise Invalid(f"the simulator does not set {field.name}: only addresses, VLAN, label and registers")
-
-
-def with_top(packet: Packet, *, label: int | None = None, ttl: int | None = None) -> Packet:
-    """The packet with label or TTL of its outermost label entry overwritten; as it was, where it is not MPLS.
-
-    Raises Invalid where the entry is cut off, or where every bit of it would be zero, which Open vSwitch 3.1 takes
-    for no entry: in both cases it then pushes or pops entries that it should not.
-    """
-    if packet.eth_type not in MPLS_ETH_TYPES:
-        return packet
-    if not packet.labels:
-        raise Invalid("a label entry that is cut off")
-    top = packet.labels[0]
-    changed = replace(top, label=top.label if label is None else label, ttl=top.ttl if ttl is None else ttl)
-    if changed == Label(0, 0, 0):
-        raise Invalid("a label entry of which every bit is zero")
-    return replace(packet, labels=(changed, *packet.labels[1:]))
-
-
-def _with_tci(packet: Packet, field: Field, value: int) -> Packet:
-    if packet.kind != ETHERNET:
-        return packet
-    if not value & TAG_PRESENT:
-        if field.name == "vlan_tci" and not packet.tags:
-            return packet  # bits of a tag that is not there: nothing shows on the wire
-        raise Invalid(f"{field.name}={value:#x} lacks the present bit {TAG_PRESENT:#x}")
-    tag = packet.tags[0] if packet.tags else Tag(0)
-    tci = value & ~TAG_PRESENT if field.name == "vlan_tci" else tag.tci & 0xE000 | value & 0xFFF
-    if packet.tags and tci == tag.tci & ~TAG_PRESENT:
-        return packet  # the switch leaves alone what is so already, the drop-eligible bit on the wire included
-    return replace(packet, tags=(replace(tag, tci=tci), *packet.tags[1:]))

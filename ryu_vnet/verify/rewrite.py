@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from ..compiler.fields import IP_TTL
 from ..compiler.rows import (
     Action,
     Decap,
     DecMplsTtl,
+    DecTtl,
     Encap,
     Move,
     Output,
@@ -22,9 +24,12 @@ from ..compiler.rows import (
     SetField,
     SetMplsTtl,
     ToGroup,
+    Track,
+    Untrack,
 )
 from ..errors import Invalid
-from .packet import ETHERNET, HELD_TAGS, MPLS, MPLS_ETH_TYPES, PARSED_LABELS, Label, Packet, Tag, parse, with_top
+from .header_fields import field_value, with_field, with_top
+from .packet import ETHERNET, HELD_TAGS, MPLS, MPLS_ETH_TYPES, PARSED_LABELS, Label, Packet, Tag, parse
 
 _ENCAP_TTL = 64
 """TTL of a label entry pushed in front of what has none of its own."""
@@ -101,8 +106,16 @@ def dec_mpls_ttl(packet: Packet) -> Packet | None:
     return with_top(packet, ttl=ttl - 1) if ttl > 1 else None
 
 
-_SET_FIRST: tuple[type[Action], ...] = (PopVlan, Decap, Encap, PushVlan, DecMplsTtl)
-_SET_LAST: tuple[type[Action], ...] = (ToGroup, Output, Resubmit)
+def dec_ttl(packet: Packet) -> Packet | None:
+    """Decrement the TTL of IPv4 or the hop limit of IPv6; None where it is spent (RFC 791, 3.2; RFC 8200, 3)."""
+    ttl = field_value(packet, IP_TTL)
+    if ttl is None:
+        return packet
+    return with_field(packet, IP_TTL, ttl - 1) if ttl > 1 else None
+
+
+_SET_FIRST: tuple[type[Action], ...] = (PopVlan, Decap, Encap, PushVlan, DecTtl, DecMplsTtl)
+_SET_LAST: tuple[type[Action], ...] = (ToGroup, Output, Resubmit, Untrack, Track)
 
 
 def as_action_set(actions: Iterable[Action]) -> list[Action]:

@@ -4,7 +4,8 @@
     trace = simulator.inject("host1", 1, frames.arp_request(mac, "10.0.0.1", "10.0.0.2"))
     print(trace.text())
 
-Nothing is sent anywhere: the same tables and the same frame give the same trace.
+Nothing is sent anywhere: the same tables and the same frame give the same trace, if also the same connections are
+known. Each frame meets none, unless the simulator is given `Connections`, to which frames then add theirs.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from .execute import Visit
 from .lookup import RowIndex
 from .packet import Packet, parse
 from .trace import Anomaly, Crossing, Delivery, Drop, Step, Trace
+from .tracking import Connections
 
 MAX_CROSSINGS = 10_000
 """Frames on wires that one injected frame may cause; more is taken for a loop."""
@@ -31,7 +33,8 @@ class Simulator:
 
     `wires` leads from each wired port to the port at the other end, so a cable stands in it twice. What leaves by a
     port without a wire is delivered. `absent` are ports that rows name and that are not, or no longer, there. Tables
-    are read when a frame first comes to their switch, and must not change afterwards.
+    are read when a frame first comes to their switch, and must not change afterwards. `connections` are those that
+    connection tracking knows before a frame, and then also what the frame adds; without them it knows none.
 
     Raises Invalid where a wire ends at a switch that has no table.
     """
@@ -42,6 +45,7 @@ class Simulator:
         wires: Mapping[SwitchPort, SwitchPort],
         absent: Iterable[SwitchPort] = (),
         max_crossings: int = MAX_CROSSINGS,
+        connections: Connections | None = None,
     ) -> None:
         loose = sorted({switch for ends in wires.items() for switch, _ in ends} - set(tables))
         if loose:
@@ -51,6 +55,7 @@ class Simulator:
         self._absent: dict[str, set[int]] = {}
         for switch, port in absent:
             self._absent.setdefault(switch, set()).add(port)
+        self._connections = connections
         self._max_crossings = max_crossings
         self._indexes: dict[str, RowIndex] = {}
 
@@ -67,10 +72,12 @@ class Simulator:
         deliveries: list[Delivery] = []
         drops: list[Drop] = []
         anomalies: list[Anomaly] = []
+        connections = Connections() if self._connections is None else self._connections
         waiting = deque([(switch, port, frame)])
         while waiting:
             here, in_port, arrived = waiting.popleft()
-            visit = Visit(here, self._index(here), self._tables[here].groups, self._absent.get(here, ()))
+            groups, absent = self._tables[here].groups, self._absent.get(here, ())
+            visit = Visit(here, self._index(here), groups, absent, connections)
             visit.run(in_port, arrived)
             steps += visit.steps
             drops += visit.drops

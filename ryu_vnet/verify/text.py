@@ -7,11 +7,14 @@ from ipaddress import IPv4Address, IPv6Address
 from ..compiler.fields import Field
 from ..compiler.pipeline import REGISTER_BY_FIELD, STAGE_BY_TABLE
 from ..compiler.rows import Match
+from ..compiler.text import STATE_WORDS
 from .packet import Packet
-from .upper import Arp, Icmpv6, Ip, Udp
+from .upper import Arp, Icmp, Icmpv6, Ip, Udp
 
-_HARDWARE = ("eth_src", "eth_dst", "arp_sha", "nd_sll", "nd_tll")
-_HEXADECIMAL = ("eth_type", "packet_type", "vlan_tci")
+_HARDWARE = ("eth_src", "eth_dst", "arp_sha", "arp_tha", "nd_sll", "nd_tll")
+_IPV4 = ("ipv4_src", "ipv4_dst", "arp_spa", "arp_tpa", "tun_src", "tun_dst", "ct_nw_dst")
+_IPV6 = ("ipv6_src", "ipv6_dst", "nd_target", "tun_ipv6_src", "tun_ipv6_dst")
+_HEXADECIMAL = ("eth_type", "packet_type", "vlan_tci", "nd_reserved")
 _LARGEST_PLAIN = 0xFFFFF
 """Network numbers are plain in a register; an adjacency, which has its kind in the top bits, reads better in hex."""
 _ARP_OPS = {1: "request", 2: "reply"}
@@ -38,15 +41,22 @@ def value_text(field: Field, value: int) -> str:
     """A value of a field, as people write it."""
     if field.name in _HARDWARE:
         return mac_text(value)
-    if field.name.startswith("ipv4") or field.name == "arp_spa":
+    if field.name in _IPV4:
         return str(IPv4Address(value))
-    if field.name.startswith("ipv6") or field.name == "nd_target":
+    if field.name in _IPV6:
         return str(IPv6Address(value))
+    if field.name == "ct_state":
+        return state_text(value)
     if field.name == "vlan_vid":
         return str(value & 0xFFF) if value & 0x1000 else "none"
     if field.name in _HEXADECIMAL or (field.name in REGISTER_BY_FIELD and value > _LARGEST_PLAIN):
         return f"{value:#x}"
     return str(value)
+
+
+def state_text(state: int) -> str:
+    """What connection tracking says: `+new+trk`, or `untracked`."""
+    return "".join(f"+{word}" for bit, word in STATE_WORDS.items() if state & bit) or "untracked"
 
 
 def match_text(match: Match) -> str:
@@ -88,6 +98,8 @@ def _upper_text(packet: Packet) -> str:
 def _transport_text(ip: Ip) -> str:
     if isinstance(ip.transport, Udp):
         return f"udp {ip.transport.src} > {ip.transport.dst}"
+    if isinstance(ip.transport, Icmp):
+        return f"icmp type {ip.transport.type}"
     if isinstance(ip.transport, Icmpv6):
         return f"icmpv6 type {ip.transport.type}"
     return f"proto {ip.proto}"

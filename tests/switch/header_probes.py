@@ -47,7 +47,18 @@ def conditions() -> list[list[FieldMatch]]:
             found += [[*of_protocol, FieldMatch(dst, DST_PORT & 0xFFF0, 0xFFF0)]]
             found += [[*of_protocol, FieldMatch(src, 0)], [*of_protocol, FieldMatch(dst, 0, 0xFF)]]
             found += [[*of_protocol, FieldMatch(dst, DST_PORT), FieldMatch(f.IP_FRAG, 0)]]
+        found += [[ip, FieldMatch(f.IP_TTL, value)] for value in (0, 64)]
+    ping = [FieldMatch(f.ETH_TYPE, 0x0800), FieldMatch(f.IP_PROTO, 1)]
+    found += [[*ping, FieldMatch(f.ICMPV4_TYPE, kind)] for kind in (0, 3, 8)]
+    found += [[*ping, FieldMatch(f.ICMPV4_CODE, code)] for code in (0, 4)]
     echo = [FieldMatch(f.ETH_TYPE, 0x86DD), FieldMatch(f.IP_PROTO, 58)]
+    found += [[*echo, FieldMatch(f.ICMPV6_CODE, code)] for code in (0, 4)]
+    for kind, told in ((135, (0, 1)), (136, (3 << 29, 2))):
+        discovery = [*echo, FieldMatch(f.ICMPV6_TYPE, kind), FieldMatch(f.ICMPV6_CODE, 0)]
+        found += [
+            [*discovery, FieldMatch(*item)] for item in zip((f.ND_RESERVED, f.ND_OPTIONS_TYPE), told, strict=True)
+        ]
+        found += [[*discovery, FieldMatch(f.ND_OPTIONS_TYPE, 0)]]
     return [*found, *([*echo, FieldMatch(f.ICMPV6_TYPE, kind)] for kind in (0, 128))]
 
 
@@ -92,6 +103,12 @@ def whole() -> dict[str, Packet]:
         "udp6": frames.ipv6_udp(LINK, *six, ports, b"some more data", DSCP),
         "sctp6": frames.ipv6_sctp(LINK, *six, ports, DSCP),
         "icmp6": frames.ipv6_echo(LINK, *six, b"some more data"),
+        "unreachable": frames.ipv4(LINK, *four, 1, bytes((3, 4, *[0] * 12))),
+        "unreachable6": frames.ipv6(LINK, *six, 58, bytes((1, 4, *[0] * 12))),
+        "solicitation": frames.neighbour_solicitation(LINK.src, *six, LINK.src),
+        "solicitation without option": frames.neighbour_solicitation(LINK.src, *six),
+        "advertisement": frames.neighbour_advertisement(LINK, *six, six[0], LINK.src),
+        "advertisement without option": frames.neighbour_advertisement(LINK, *six, six[0], None),
     }
 
 

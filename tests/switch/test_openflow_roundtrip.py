@@ -37,15 +37,19 @@ from ryu_vnet.compiler.pipeline import (
     transport_label,
     wire_group,
 )
+from ryu_vnet.compiler.read_text import read_row
 from ryu_vnet.compiler.rows import (
     Action,
     Clone,
+    CtState,
     Decap,
     DecMplsTtl,
+    DecTtl,
     Encap,
     FieldMatch,
     Group,
     Move,
+    Nat,
     Origin,
     Output,
     PacketType,
@@ -56,6 +60,7 @@ from ryu_vnet.compiler.rows import (
     SetMplsTtl,
     Subject,
     ToGroup,
+    Track,
     cookie_of,
     match,
 )
@@ -234,6 +239,55 @@ def test_ovs_ofctl_reads_our_text_as_the_same_rows(ovs: DummyOvs, peer: OpenFlow
     assert peer.dump_groups() == {group.number: encode_group(group) for group in pipeline_groups()}
 
 
+def test_what_ovs_ofctl_prints_is_read_as_the_same_rows(ovs: DummyOvs, peer: OpenFlowPeer) -> None:
+    random = Random(6)
+    drawn = [random_row(random) for _ in range(400)]
+    rows = {row.key: row for row in drawn if not any(map(misread, row.match))}
+    push(peer, [*rows.values()], [])
+    lines = [line for line in ovs.ofctl("dump-flows", "s1").splitlines() if "cookie=" in line]
+    read = {(text.table, text.priority, text.match): text.cookie for text in (read_row(line, {}) for line in lines)}
+    assert read == {key: cookie_of(row.origin) for key, row in rows.items()}
+
+
+IPV4, IPV6, ARP = (FieldMatch(f.ETH_TYPE, eth_type) for eth_type in (0x0800, 0x86DD, 0x0806))
+TRACKED = FieldMatch(f.CT_STATE, CtState.TRACKED, CtState.TRACKED)
+VALID = FieldMatch(f.CT_STATE, CtState.TRACKED, CtState.TRACKED | CtState.INVALID)
+INVALID = FieldMatch(f.CT_STATE, CtState.INVALID, CtState.INVALID)
+REFUSED: dict[str, tuple[str, list[FieldMatch], tuple[Action, ...]]] = {
+    "the connection of what may have none": ("OFPBMC_BAD_PREREQ", [IPV4, TRACKED, FieldMatch(f.CT_NW_PROTO, 6)], ()),
+    "its IPv4 address in IPv6": ("OFPBAC_MATCH_INCONSISTENT", [IPV6, VALID, FieldMatch(f.CT_NW_DST, 1)], ()),
+    "setting what tracking says": ("OFPBAC_BAD_SET_ARGUMENT", [], (SetField(f.CT_STATE, 0),)),
+    "tracking ARP": ("OFPBAC_MATCH_INCONSISTENT", [ARP], (Track(1, 5),)),
+    "committing what is invalid": ("OFPBAC_MATCH_INCONSISTENT", [IPV4, INVALID], (Track(1, 5, True),)),
+    "an address without commit": ("OFPBAC_BAD_ARGUMENT", [IPV4], (Track(1, 5, nat=Nat(1)),)),
+    "an IPv6 address for IPv4": ("OFPBAC_MATCH_INCONSISTENT", [IPV4], (Track(1, 5, True, Nat(1, is_six=True)),)),
+    "the TTL of what has none": ("OFPBAC_MATCH_INCONSISTENT", [ARP], (DecTtl(),)),
+    "an ARP operation of two bytes": ("OFPBAC_BAD_SET_ARGUMENT", [ARP], (SetField(f.ARP_OP, 256),)),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_a_switch_refuses(peer: OpenFlowPeer, name: str) -> None:
+    """The conditions that are documented with fields and actions are those of the switch."""
+    code, conditions, actions = REFUSED[name]
+    key, value = encode_row(Row(1, 1, match(*conditions), actions, None, ORIGIN))
+    peer.send(messages.flow_add(peer.version, peer.xid(), key, value))
+    assert [reply.code_name for reply in refusals(peer.until_barrier())] == [code]
+
+
+def test_a_port_of_a_connection_without_its_protocol_is_left_out(peer: OpenFlowPeer) -> None:
+    told = Row(1, 1, match(IPV4, VALID, FieldMatch(f.CT_TP_DST, 80)), (), None, ORIGIN)
+    kept = Row(1, 1, match(IPV4, VALID), (), None, ORIGIN)
+    peer.send(messages.flow_add(peer.version, peer.xid(), *encode_row(told)))
+    assert peer.dump_rows() == dict([encode_row(kept)])
+
+
+def test_ct_state_without_a_mask_comes_back_with_one(peer: OpenFlowPeer) -> None:
+    told, kept = (Row(1, 1, match(FieldMatch(f.CT_STATE, 33, mask)), (), None, ORIGIN) for mask in (None, 0xFF))
+    peer.send(messages.flow_add(peer.version, peer.xid(), *encode_row(told)))
+    assert peer.dump_rows() == dict([encode_row(kept)])
+
+
 def test_replacing_and_deleting(peer: OpenFlowPeer) -> None:
     kept, replaced, deleted = (Row(1, 100 + n, (), (Output(n),), None, ORIGIN) for n in (1, 2, 3))
     changed, gone = (Group(number, ((TO_EGRESS,),), ORIGIN) for number in (1, 2))
@@ -282,12 +336,12 @@ def test_a_foreign_row_is_seen_and_explained(ovs: DummyOvs, peer: OpenFlowPeer) 
     assert (row_text(row), row.origin, cookie) == ("table=3,priority=32768,reg0=0x1,actions=output:2", FOREIGN, 5)
     assert encode_row(row)[1] != value
     ovs.ofctl("add-flow", "s1", "table=3,reg0=1,actions=NORMAL")
-    ovs.ofctl("add-flow", "s1", "table=4,icmp,icmp_type=8,actions=drop")
+    ovs.ofctl("add-flow", "s1", "table=4,ip,nw_ecn=2,actions=drop")
     ovs.ofctl("add-flow", "s1", "table=5,actions=load:1->NXM_NX_REG0[0..3]")
-    normal, icmp, load = sorted(peer.dump_rows().items())
+    normal, congested, load = sorted(peer.dump_rows().items())
     assert decode_row(*normal)[0].actions == (Output(0xFFFFFFFA),)
-    with pytest.raises(WireError, match="icmpv4_type"):
-        decode_row(*icmp)
+    with pytest.raises(WireError, match="ip_ecn"):
+        decode_row(*congested)
     with pytest.raises(WireError, match="load"):
         decode_row(*load)
 

@@ -18,13 +18,16 @@ from ryu_vnet.compiler.fields import Field
 from ryu_vnet.compiler.rows import (
     IN_PORT_PORT,
     Action,
+    CheckLarger,
     Clone,
     Decap,
     DecMplsTtl,
+    DecTtl,
     Encap,
     FieldMatch,
     Group,
     Move,
+    Nat,
     Output,
     PacketType,
     PopVlan,
@@ -35,6 +38,8 @@ from ryu_vnet.compiler.rows import (
     SetMplsTtl,
     SwitchTable,
     ToGroup,
+    Track,
+    Untrack,
 )
 
 PORTS = 4
@@ -42,7 +47,9 @@ DEADLINE_SECONDS = 20.0
 MARKER_SOURCE = 0x02_6D_61_72_6B_00
 """Source address of the frame that follows the tested ones: once it is out of a port, so is all that went before."""
 
-_NAMES = {"ipv4_src": "nw_src", "ipv4_dst": "nw_dst", "ip_proto": "nw_proto"}
+_NAMES = {"ipv4_src": "nw_src", "ipv4_dst": "nw_dst", "ip_proto": "nw_proto", "ip_ttl": "nw_ttl"}
+_NAMES |= {"icmpv4_type": "icmp_type", "icmpv4_code": "icmp_code"}
+_IPV4 = ("ipv4_src", "ipv4_dst", "arp_spa", "arp_tpa", "tun_src", "tun_dst", "ct_nw_dst")
 _FRAGMENTS = {(0, None): "no", (1, None): "first", (3, None): "later", (1, 1): "yes", (0, 2): "not_later"}
 """Matches on `ip_frag`, by value and mask, of which ovs-ofctl(8) takes these alone."""
 _ENCAPS = {PacketType.MPLS: "encap(mpls)", PacketType.ETHERNET: "encap(ethernet)"}
@@ -149,6 +156,8 @@ def _action(action: Action) -> str:
             return "IN_PORT" if port == IN_PORT_PORT else f"output:{port}"
         case ToGroup(number):
             return f"group:{number}"
+        case SetField(f.IN_PORT, value):
+            return f"load:{value}->in_port"
         case SetField(field, value):
             return f"set_field:{_value(field, value)}->{_name(field)}"
         case Move(source, target, bits, low, to):
@@ -165,10 +174,26 @@ def _action(action: Action) -> str:
             return f"set_mpls_ttl({ttl})"
         case DecMplsTtl():
             return "dec_mpls_ttl"
+        case DecTtl():
+            return "dec_ttl"
+        case CheckLarger(size, target, bit):
+            return f"check_pkt_larger({size})->{_name(target)}[{bit}]"
+        case Untrack():
+            return "ct_clear"
+        case Track(zone, table, commit, nat):
+            return f"ct({'commit,' if commit else ''}zone={zone},table={table}{_nat(nat)})"
         case Resubmit(table):
             return f"resubmit(,{table})"
         case Clone(actions):
             return f"clone({_actions(actions)})"
+
+
+def _nat(nat: Nat | None) -> str:
+    if nat is None or nat.address is None:
+        return "" if nat is None else ",nat"
+    address = _value(f.IPV6_SRC if nat.is_six else f.IPV4_SRC, nat.address)
+    ports = "" if nat.ports is None else f":{nat.ports[0]}-{nat.ports[1]}"
+    return f",nat({'src' if nat.source else 'dst'}={f'[{address}]' if nat.is_six and ports else address}{ports})"
 
 
 def _name(field: Field) -> str:
@@ -180,7 +205,7 @@ def _value(field: Field, value: int) -> str:
         return _mac(value)
     if field.bits == 128:
         return ":".join(f"{value >> shift & 0xFFFF:x}" for shift in range(112, -16, -16))
-    if field.name in ("ipv4_src", "ipv4_dst", "arp_spa"):
+    if field.name in _IPV4:
         return ".".join(str(byte) for byte in value.to_bytes(4, "big"))
     return str(value)
 

@@ -14,14 +14,17 @@ from ryu_vnet.compiler import fields as f
 from ryu_vnet.compiler.fields import Field
 from ryu_vnet.compiler.rows import (
     Action,
+    CheckLarger,
     Clone,
     Decap,
     DecMplsTtl,
+    DecTtl,
     Encap,
     FieldMatch,
     Group,
     Meter,
     Move,
+    Nat,
     Output,
     PopVlan,
     PushVlan,
@@ -30,6 +33,8 @@ from ryu_vnet.compiler.rows import (
     SetField,
     SetMplsTtl,
     ToGroup,
+    Track,
+    Untrack,
     cookie_of,
 )
 from ryu_vnet.openflow.wire import Version
@@ -66,10 +71,13 @@ class Oracle:
                 return parser.OFPActionOutput(port, most)
             case ToGroup(group):
                 return parser.OFPActionGroup(group)
+            case SetField(field, value) if field is f.IN_PORT:
+                return parser.NXActionRegLoad(15, "in_port_nxm", value)
             case SetField(field, value):
-                return parser.OFPActionSetField(**{field.name: user_value(field, value)})
+                return parser.OFPActionSetField(**{ryu_name(field): user_value(field, value)})
             case Move(source, target, bits, source_offset, target_offset):
-                return parser.NXActionRegMove(source.name, target.name, bits, source_offset, target_offset)
+                names = (ryu_name_in_moves(field) for field in (source, target))
+                return parser.NXActionRegMove(*names, bits, source_offset, target_offset)
             case PushVlan():
                 return parser.OFPActionPushVlan(0x8100)
             case PopVlan():
@@ -78,10 +86,27 @@ class Oracle:
                 return parser.OFPActionSetMplsTtl(ttl)
             case DecMplsTtl():
                 return parser.OFPActionDecMplsTtl()
+            case DecTtl():
+                return parser.OFPActionDecNwTtl()
+            case Untrack():
+                return parser.NXActionCTClear()
+            case Track(zone, table, commit, nat):
+                nested = [] if nat is None else [self.nat(nat)]
+                return parser.NXActionCT(int(commit), "", zone, table, 0, nested)
             case Resubmit(table):
                 return parser.NXActionResubmitTable(0xFFF8, table)
             case _:
                 raise AssertionError(f"Ryu has no class for {action}")
+
+    def nat(self, nat: Nat) -> Any:
+        given: dict[str, Any] = {}
+        if nat.address is not None:
+            field = f.IPV6_SRC if nat.is_six else f.IPV4_SRC
+            given[f"range_ipv{6 if nat.is_six else 4}_min"] = user_value(field, nat.address)
+        if nat.ports is not None:
+            given["range_proto_min"], given["range_proto_max"] = nat.ports
+        flags = 0 if nat.address is None else 1 if nat.source else 2
+        return self.parser.NXActionNAT(flags, **given)
 
     def instructions(self, row: Row) -> list[Any]:
         made: list[Any] = []
@@ -134,16 +159,37 @@ class Oracle:
         return bytes(buffer)
 
 
+_RYU_NAMES = {
+    **{name: f"ipv6_{name}" for name in ("nd_target", "nd_sll", "nd_tll")},
+    "ip_ttl": "nw_ttl",
+    "tun_id": "tunnel_id",
+    "tun_src": "tun_ipv4_src",
+    "tun_dst": "tun_ipv4_dst",
+}
+_RYU_NAMES_IN_MOVES = {
+    **{f"nd_{name}": f"nd_{name}" for name in ("target", "sll", "tll")},
+    "tun_id": "tunnel_id_nxm",
+    **{f"{name}_src": f"{name}_src_nxm" for name in ("eth", "ipv4", "ipv6")},
+    **{f"{name}_dst": f"{name}_dst_nxm" for name in ("eth", "ipv4", "ipv6")},
+    **{name: f"{name}_nxm" for name in ("arp_op", "arp_spa", "arp_tpa", "arp_sha", "arp_tha")},
+}
+
+
 def ryu_name(field: Field) -> str:
-    """Ryu calls Open vSwitch's older headers nd_target, nd_sll and nd_tll, and the standard ones so."""
-    return f"ipv6_{field.name}" if field.name.startswith("nd_") else field.name
+    """Ryu calls Open vSwitch's older headers nd_target, nd_sll and nd_tll, and the standard ones otherwise."""
+    return _RYU_NAMES.get(field.name, field.name)
+
+
+def ryu_name_in_moves(field: Field) -> str:
+    """In moves a dump has the older headers."""
+    return _RYU_NAMES_IN_MOVES.get(field.name) or ryu_name(field)
 
 
 def user_value(field: Field, value: int) -> Any:
     """A value as Ryu wants to be told it: addresses as text."""
     if field.bits == 48:
         return value.to_bytes(6, "big").hex(":")
-    if field.name in ("ipv4_src", "ipv4_dst", "arp_spa"):
+    if field.name in ("ipv4_src", "ipv4_dst", "arp_spa", "arp_tpa", "tun_src", "tun_dst"):
         return ".".join(str(byte) for byte in value.to_bytes(4, "big"))
     if field.bits == 128:
         digits = value.to_bytes(16, "big").hex()
@@ -156,8 +202,16 @@ def value_and_mask(condition: FieldMatch) -> Any:
     return value if condition.mask is None else (value, user_value(condition.field, condition.mask))
 
 
+_UNKNOWN_FIELDS = (f.PACKET_TYPE, f.ND_RESERVED, f.ND_OPTIONS_TYPE, f.CT_NW_DST, f.CT_NW_PROTO, f.CT_TP_DST)
+
+
 def known_to_ryu(row: Row) -> Row:
-    """The row without what Ryu has no class for: encapsulation, clones, packet types."""
-    actions = tuple(action for action in row.actions if not isinstance(action, Encap | Decap | Clone))
-    conditions = tuple(condition for condition in row.match if condition.field is not f.PACKET_TYPE)
+    """The row without what Ryu has no class for: encapsulation, clones, sizes, packet types, and some other fields."""
+    actions = tuple(
+        action
+        for action in row.actions
+        if not isinstance(action, Encap | Decap | Clone | CheckLarger)
+        and not (isinstance(action, SetField) and action.field in _UNKNOWN_FIELDS)
+    )
+    conditions = tuple(condition for condition in row.match if condition.field not in _UNKNOWN_FIELDS)
     return Row(row.table, row.priority, conditions, actions, row.goto, row.origin)

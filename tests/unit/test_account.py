@@ -217,7 +217,16 @@ def test_a_row_that_is_not_there_and_text_that_is_none(system: System) -> None:
     system.switches["h1"].off[off] = value
     there = account_of_row(system, "h1", "table=40,priority=100,dl_vlan=99", names)
     assert there.state == "it is there, and is being removed"
-    for wrong in ("table=x", "priority=", "hello", "table=0,in_port=nowhere", "tun_id=5", "=", "eth_src=zz"):
+    for wrong in (
+        "table=x",
+        "priority=",
+        "hello",
+        "table=0,in_port=nowhere",
+        "tun_gbp_id=5",
+        "ct_state=+odd",
+        "=",
+        "eth_src=zz",
+    ):
         with pytest.raises(Invalid):
             account_of_row(system, "h1", wrong, names)
     with pytest.raises(NotFound):

@@ -214,7 +214,7 @@ def test_decapsulation_and_what_is_seen_after_it() -> None:
         (LABELLED, (Decap(), Decap(TO_MPLS), Decap(TO_ETHERNET)), "first table again"),
         (LABELLED, (Clone((Decap(),)), Output(2)), "in a clone or bucket"),
         (ARP, (PushVlan(), SetField(f.VLAN_VID, 5)), "present bit"),
-        (ARP, (SetField(f.ARP_OP, 2),), "does not set arp_op"),
+        (ARP, (SetField(f.CT_STATE, 2),), "ct_state is not to be set"),
         (LABELLED, (SetMplsTtl(0), SetField(f.MPLS_LABEL, 0)), "every bit is zero"),
     ],
 )

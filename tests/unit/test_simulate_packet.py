@@ -28,7 +28,8 @@ from ryu_vnet.compiler.rows import PacketType
 from ryu_vnet.errors import Invalid
 from ryu_vnet.verify import frames
 from ryu_vnet.verify.frames import Link
-from ryu_vnet.verify.packet import Label, Packet, Tag, field_value, parse, with_field
+from ryu_vnet.verify.header_fields import field_value, with_field
+from ryu_vnet.verify.packet import Label, Packet, Tag, parse
 from ryu_vnet.verify.text import packet_text
 
 ALICE, BOB = 0x02_00_00_00_00_0A, 0x02_00_00_00_00_0B
@@ -89,8 +90,9 @@ def test_cut_off_frames_never_raise(name: str, length: int, labelled: bool, tags
     ("name", "expected"),
     [
         ("arp", {"eth_type": 0x0806, "arp_op": 1, "arp_spa": 0x0A000001, "arp_sha": ALICE, "eth_dst": 0xFFFFFFFFFFFF}),
+        ("arp", {"arp_op": 1, "arp_spa": 0x0A000001, "arp_tpa": 0x0A000002, "arp_sha": ALICE, "arp_tha": 0}),
         ("udp", {"ipv4_src": 0x0A000001, "ipv4_dst": 0x0A000002, "ip_proto": 17, "udp_src": 67, "udp_dst": 68}),
-        ("ping", {"ipv4_src": 0x0A000001, "ip_proto": 1}),
+        ("ping", {"ipv4_src": 0x0A000001, "ip_proto": 1, "ip_ttl": 64, "icmpv4_type": 8, "icmpv4_code": 0}),
         ("udp6", {"ipv6_src": TARGET - 1, "ipv6_dst": TARGET, "ip_proto": 17, "udp_src": 67}),
         ("tcp", {"ip_proto": 6, "ip_dscp": 46, "ip_frag": 0, "tcp_src": 8080, "tcp_dst": 80}),
         ("sctp", {"ip_proto": 132, "ip_dscp": 46, "ip_frag": 0, "sctp_src": 8080, "sctp_dst": 80}),
@@ -98,10 +100,12 @@ def test_cut_off_frames_never_raise(name: str, length: int, labelled: bool, tags
         ("tcp6", {"ip_proto": 6, "ip_dscp": 46, "ip_frag": 0, "tcp_src": 8080, "tcp_dst": 80}),
         ("sctp6", {"ip_proto": 132, "ip_dscp": 46, "ip_frag": 0, "sctp_src": 8080, "sctp_dst": 80}),
         ("voice6", {"ip_proto": 17, "ip_dscp": 46, "ip_frag": 0, "udp_src": 67, "udp_dst": 68}),
-        ("ping6", {"ip_proto": 58, "icmpv6_type": 128}),
+        ("ping6", {"ip_proto": 58, "ip_ttl": 64, "icmpv6_type": 128, "icmpv6_code": 0}),
         ("solicit", {"icmpv6_type": 135, "nd_target": TARGET, "nd_sll": ALICE, "eth_dst": 0x3333FF000002}),
-        ("probe", {"ipv6_src": 0, "nd_target": TARGET, "nd_sll": 0}),
+        ("solicit", {"nd_sll": ALICE, "nd_options_type": 1, "nd_reserved": 0, "ip_ttl": 255}),
+        ("probe", {"ipv6_src": 0, "nd_target": TARGET, "nd_sll": 0, "nd_options_type": 0}),
         ("advert", {"icmpv6_type": 136, "nd_target": TARGET, "nd_tll": ALICE}),
+        ("advert", {"nd_tll": ALICE, "nd_options_type": 2, "nd_reserved": 3 << 29, "icmpv6_code": 0}),
         ("other", {"eth_type": 0x88B5, "vlan_vid": 0}),
     ],
 )
@@ -111,9 +115,17 @@ def test_fields_of_common_frames(name: str, expected: dict[str, int]) -> None:
     of_protocols = {field.name for field in FIELDS if field.name.startswith(prefixes)}
     present = {field.name: value for field in FIELDS if (value := field_value(FRAMES[name], field)) is not None}
     assert expected.items() <= present.items()
-    any_ip = {"ip_frag", "ip_dscp", "ip_proto"}
+    any_ip = {"ip_frag", "ip_dscp", "ip_proto", "ip_ttl"}
+    message = {"icmpv6_type", "icmpv6_code"}
+    discovery = message | {"nd_target", "nd_reserved", "nd_options_type"}
     of_version = {0x0800: any_ip | {"ipv4_src", "ipv4_dst"}, 0x86DD: any_ip | {"ipv6_src", "ipv6_dst"}}
-    others = {"udp6": {"udp_dst"}, "probe": {"icmpv6_type"}}
+    others = {
+        "arp": {"arp_op", "arp_spa", "arp_tpa", "arp_sha", "arp_tha"},
+        "udp6": {"udp_dst"},
+        "probe": discovery,
+        "solicit": discovery,
+        "advert": discovery,
+    }
     implied = of_version.get(FRAMES[name].eth_type, set()) | others.get(name, set())
     assert of_protocols & set(present) == of_protocols & (set(expected) | implied)
 
@@ -284,8 +296,8 @@ def test_setting_fields() -> None:
     assert with_field(UNDER_LABELS, f.MPLS_LABEL, 5).labels[0] == Label(5, 64, 0)
     with pytest.raises(Invalid, match="present bit"):
         with_field(tagged, f.VLAN_VID, 6)
-    with pytest.raises(Invalid, match="does not set arp_op"):
-        with_field(FRAMES["arp"], f.ARP_OP, 2)
+    with pytest.raises(Invalid, match="does not set eth_type"):
+        with_field(FRAMES["arp"], f.ETH_TYPE, 2)
     with pytest.raises(Invalid, match="cut off"):
         with_field(parse(UNDER_LABELS.to_bytes()[:14]), f.MPLS_LABEL, 2)
 
