@@ -16,13 +16,16 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from ..compiler.pipeline import STAGES
+from ..managers.answering import Service
 from ..managers.cabling_report import difference_counts
 from ..managers.communication import CommunicationManager, State
 from ..managers.difference import Contents
 from ..managers.learning import Reason
+from ..managers.serving import Refused
 from ..managers.system import System
 from ..managers.tables import to_send
 from ..model.values import LABELS
+from ..services.icmp import Trouble
 
 ROWS_AT_ONCE = 50_000
 """So many rows are counted before others may run: a millisecond or two."""
@@ -43,6 +46,7 @@ class Gauges(Collector):
         switches = dict(sorted(self._system.switches.items()))
         yield from self._of_requests()
         yield from self._of_learning()
+        yield from self._of_serving()
         yield from self._of_all(switches)
         yield from self._of_each(switches)
 
@@ -72,6 +76,24 @@ class Gauges(Collector):
         for reason in Reason:
             refused.add_metric([reason.value], listening.refused[reason])
         yield refused
+
+    def _of_serving(self) -> Iterator[Metric]:
+        """What networks' services have answered."""
+        serving = self._system.serving
+        about = "Frames that switches have told of and that were answered, by what."
+        answered = CounterMetricFamily("vnet_served", about, labels=["what"])
+        for what in (*Trouble, *Service):
+            answered.add_metric([what.word], serving.answered[what])
+        yield answered
+        about = "Such frames that were not answered, by reason."
+        refused = CounterMetricFamily("vnet_served_refused", about, labels=["reason"])
+        for reason in Refused:
+            refused.add_metric([reason.value], serving.refused[reason])
+        yield refused
+        about = "Router advertisements that went to whole networks."
+        yield CounterMetricFamily("vnet_routers_advertised", about, serving.advertising.sent)
+        about = "Packets told of that no port outside was left for."
+        yield CounterMetricFamily("vnet_ports_exhausted", about, serving.exhausted)
 
     def _of_all(self, switches: dict[str, CommunicationManager]) -> Iterator[Metric]:
         """All switches together."""

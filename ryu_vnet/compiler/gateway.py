@@ -93,6 +93,8 @@ class Wire(NamedTuple):
     port: int
     outside: Outside
     hops: dict[int, int]
+    mtu: int
+    """That of nodes, in bytes of IP."""
 
     @property
     def mac(self) -> int:
@@ -133,7 +135,12 @@ def uplink_rows(wire: Wire) -> Iterator[Row]:
     """What a switch needs for an uplink, whoever uses it."""
     origin = Origin(Subject.SWITCH, wire.switch.number)
     here = FieldMatch(UPLINK_REG.field, wire.port)
-    came = [SetField(FROM_REG.field, From.ACCESS), SetField(UPLINK_REG.field, wire.port)]
+    came: list[Action] = [SetField(FROM_REG.field, From.ACCESS), SetField(UPLINK_REG.field, wire.port)]
+    if wire.outside.mtu > wire.mtu:
+        came.append(CheckLarger(wire.mtu + ETHERNET_HEADER, LARGE_REG.field, 0))
+        for version in (4, 6):
+            large = [here, _family(version), FieldMatch(LARGE_REG.field, 1)]
+            yield UPLINK.row("large", large, _TELL, None, origin)
     yield PORT.row("port", [FieldMatch(f.IN_PORT, wire.port)], came, UPLINK, origin)
     for own in wire.uplink.addresses:
         yield own_address_row(wire, own, wire.mac, origin)
@@ -259,6 +266,9 @@ def standing_rows(switch: Switch) -> Iterator[Row]:
     """What holds for all networks at a gateway."""
     origin = Origin(Subject.SWITCH, switch.number)
     yield UPLINK.row("probe", probe(), (), None, origin)
+    for stage in (UPLINK, OUTBOUND):
+        # A tag of whoever sent it would stay on the frame all along.
+        yield stage.row("tagged", [FieldMatch(f.VLAN_VID, f.VLAN_PRESENT, f.VLAN_PRESENT)], (), None, origin)
     for state in (CtState.ESTABLISHED, CtState.RELATED):
         known = FieldMatch(f.CT_STATE, CtState.TRACKED | state, CtState.TRACKED | CtState.INVALID | state)
         for version in (4, 6):

@@ -146,7 +146,7 @@ class Outward:
         port = topology.port_number(Place(switch.name, uplink.port)) if uplink is not None else None
         if uplink is None or outside is None or port is None:
             return None
-        return Wire(switch, uplink, port, outside, self._hops.get((switch.name, uplink.port), {}))
+        return Wire(switch, uplink, port, outside, self._hops.get((switch.name, uplink.port), {}), topology.fabric.mtu)
 
     def routed(self, topology: Topology, network: Network, tag: int) -> Routed | None:
         """What a network's router follows from; None where it has none, or its uplink is not there."""

@@ -240,6 +240,7 @@ UPLINK = Stage(
     (
         f.ETH_DST,
         f.ETH_TYPE,
+        f.VLAN_VID,
         f.IPV4_DST,
         f.IPV6_DST,
         f.IP_PROTO,
@@ -254,7 +255,7 @@ UPLINK = Stage(
         f.REG7,
     ),
     ("RETURN", "INBOUND", "ADVERTISE"),
-    {"large": 400, "probe": 350, "own": 300, "floating": 200, "prefix": 100},
+    {"tagged": 500, "large": 400, "probe": 350, "own": 300, "floating": 200, "prefix": 100},
 )
 RETURN = Stage(
     "RETURN",
@@ -295,6 +296,7 @@ ANSWER = Stage(
     (
         f.ETH_DST,
         f.ETH_TYPE,
+        f.VLAN_VID,
         f.IPV4_DST,
         f.IPV6_SRC,
         f.IPV6_DST,
@@ -312,7 +314,16 @@ ANSWER = Stage(
         f.REG1,
     ),
     ("ROUTE", "ADVERTISE", "FORWARD"),
-    {"probe": 500, "own": 400, "router": 300, "told": 250, "member": 200, "other": 100},
+    {
+        "tagged": 600,
+        "probe": 500,
+        "own": 400,
+        "router": 300,
+        "told": 250,
+        "rogue": 240,
+        "member": 200,
+        "other": 100,
+    },
 )
 ROUTE = Stage(
     "ROUTE",
@@ -387,6 +398,7 @@ OUTBOUND = Stage(
     (
         f.ETH_DST,
         f.ETH_TYPE,
+        f.VLAN_VID,
         f.IPV4_SRC,
         f.IPV4_DST,
         f.IPV6_SRC,
@@ -396,7 +408,7 @@ OUTBOUND = Stage(
         f.REG7,
     ),
     ("TRANSLATE",),
-    {"inside": 400, "spent": 350, "large": 300, "floating": 200, "subnet": 100},
+    {"tagged": 500, "inside": 400, "spent": 350, "large": 300, "floating": 200, "subnet": 100},
 )
 TRANSLATE = Stage(
     "TRANSLATE",

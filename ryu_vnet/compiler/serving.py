@@ -12,11 +12,11 @@ fragments: these pass where a protocol may pass whatever its ports, and nowhere 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
 from ..model.names import Prefix, link_local
-from ..model.outside import Address, router_mac
+from ..model.outside import Address, Subnet, router_mac
 from ..model.routing import Access
 from ..model.values import Interface, Network
 from . import fields as f
@@ -61,7 +61,10 @@ from .traffic import port_range
 
 ICMP, TCP, SCTP = 1, 6, 132
 DHCP6_CLIENT, DHCP6_SERVER = 546, 547
+ALL_DHCP_SERVERS = int(IPv6Address("ff02::1:2"))
 ROUTER_SOLICITATION = 133
+ROUTERS_SAY = (134, 137)
+"""ICMPv6 types of router advertisement and redirect (RFC 4861, 4.2 and 4.5)."""
 _ACK = 1 << 4
 _ANY_PORTS = (0, 0xFFFF)
 _PORTS = {TCP: (f.TCP_SRC, f.TCP_DST), UDP: (f.UDP_SRC, f.UDP_DST), SCTP: (f.SCTP_SRC, f.SCTP_DST)}
@@ -94,7 +97,9 @@ def serve_rows(served: Served) -> Iterator[Row]:
             yield ANSWER.row("router", asked, [*echo_reply(mac, subnet.gateway), Output(IN_PORT_PORT)], None, origin)
         if subnet.dhcp:
             has_six |= subnet.prefix.version == 6
-            yield ANSWER.row("told", [mine, *_dhcp(subnet.prefix.version)], _told(TOLD_WHOLE), None, origin)
+            for conditions in _dhcp(subnet):
+                yield ANSWER.row("told", [mine, *conditions], _told(TOLD_WHOLE), None, origin)
+            yield ANSWER.row("rogue", [mine, *_from_server(subnet.prefix.version)], [], None, origin)
     if has_six:
         solicits = [
             FieldMatch(f.ETH_TYPE, IPV6),
@@ -102,6 +107,14 @@ def serve_rows(served: Served) -> Iterator[Row]:
             FieldMatch(f.ICMPV6_TYPE, ROUTER_SOLICITATION),
         ]
         yield ANSWER.row("told", [mine, *solicits], _told(TOLD_WHOLE), None, origin)
+        for said in ROUTERS_SAY:
+            # Members are told of their router by the controller, and by nobody else.
+            advertised = [
+                FieldMatch(f.ETH_TYPE, IPV6),
+                FieldMatch(f.IP_PROTO, ICMPV6),
+                FieldMatch(f.ICMPV6_TYPE, said),
+            ]
+            yield ANSWER.row("rogue", [mine, *advertised], [], None, origin)
         # Who heard a router advertise itself sends to its link-local address.
         yield _address_row("router", mine, mac, link_local(mac)[0], origin, is_router=True)
 
@@ -109,6 +122,9 @@ def serve_rows(served: Served) -> Iterator[Row]:
 def standing_rows(origin: Origin) -> Iterator[Row]:
     """What holds for all networks at every switch that has members."""
     yield from advertise_rows(origin)
+    # What has a tag of a member's own is no question, and is not routed.
+    tagged = FieldMatch(f.VLAN_VID, f.VLAN_PRESENT, f.VLAN_PRESENT)
+    yield ANSWER.row("tagged", [tagged], [], FORWARD, origin)
 
 
 def member_rows(network: Network, interface: Interface, addresses: list[Address], *, is_here: bool) -> Iterator[Row]:
@@ -129,14 +145,25 @@ def _address_row(band: str, mine: FieldMatch, mac: int, address: Address, origin
     return ANSWER.row(band, [mine, *solicitation(address)], solicited(mac, is_router=is_router), ADVERTISE, origin)
 
 
-def _dhcp(version: int) -> list[FieldMatch]:
-    ports = (DHCP_CLIENT, DHCP_SERVER) if version == 4 else (DHCP6_CLIENT, DHCP6_SERVER)
-    return [
-        FieldMatch(f.ETH_TYPE, IPV4 if version == 4 else IPV6),
-        FieldMatch(f.IP_PROTO, UDP),
-        FieldMatch(f.UDP_SRC, ports[0]),
-        FieldMatch(f.UDP_DST, ports[1]),
-    ]
+def _dhcp(subnet: Subnet) -> Iterator[list[FieldMatch]]:
+    """What clients of DHCP send to everybody, and to their server, which the router is (RFC 2131, 4.1; RFC 8415, 7)."""
+    if subnet.prefix.version == 4:
+        to = [0xFFFF_FFFF, *((int(subnet.gateway),) if subnet.gateway is not None else ())]
+        family, destination, ports = IPV4, f.IPV4_DST, (DHCP_CLIENT, DHCP_SERVER)
+    else:
+        to, family, destination, ports = [ALL_DHCP_SERVERS], IPV6, f.IPV6_DST, (DHCP6_CLIENT, DHCP6_SERVER)
+    for address in to:
+        yield [FieldMatch(f.ETH_TYPE, family), FieldMatch(destination, address), *_udp(*ports)]
+
+
+def _from_server(version: int) -> list[FieldMatch]:
+    """What only a DHCP server sends."""
+    ports = (DHCP_SERVER, DHCP_CLIENT) if version == 4 else (DHCP6_SERVER, DHCP6_CLIENT)
+    return [FieldMatch(f.ETH_TYPE, IPV4 if version == 4 else IPV6), *_udp(*ports)]
+
+
+def _udp(source: int, destination: int) -> list[FieldMatch]:
+    return [FieldMatch(f.IP_PROTO, UDP), FieldMatch(f.UDP_SRC, source), FieldMatch(f.UDP_DST, destination)]
 
 
 def _told(most: int) -> list[Action]:

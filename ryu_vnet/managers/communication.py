@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from ..compiler.rows import Action
 from ..errors import WireError
 from ..fabric.observed import PortState
 from ..openflow import replies
@@ -167,11 +168,11 @@ class CommunicationManager:
             return Effects()
         return Effects([self._questions.emptied(self.version)])
 
-    def emit(self, port: int, frame: bytes) -> Effects:
-        """Have the switch send a frame out of a port, by its OpenFlow number; nothing where it is away."""
+    def emit(self, actions: tuple[Action, ...], frame: bytes) -> Effects:
+        """Have the switch do actions to a frame; nothing where it is away."""
         if self.version is None or self.state is State.REFUSED:
             return Effects()
-        return Effects([self._questions.emitted(self.version, port, frame)])
+        return Effects([self._questions.emitted(self.version, actions, frame)])
 
     # --- what is wanted ---------------------------------------------------------------------------------------------
 

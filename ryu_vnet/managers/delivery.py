@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
+from ..compiler.rows import Action, Output
 from ..fabric.declared import Fabric
 from ..fabric.observed import PortState
 from ..openflow.replies import PacketIn
@@ -192,7 +193,11 @@ class Delivery:
 
     def emit(self, name: str, port: int, frame: bytes) -> None:
         """Have a switch send a frame out of a port, by its OpenFlow number."""
-        self.effect(name, self.switches[name].emit(port, frame))
+        self.put_in(name, (Output(port),), frame)
+
+    def put_in(self, name: str, actions: tuple[Action, ...], frame: bytes) -> None:
+        """Have a switch do actions to a frame: set registers and look it up in a table, as if it had come there."""
+        self.effect(name, self.switches[name].emit(actions, frame))
 
     def _next_turns(self) -> None:
         while self._queue and len(self._turns) < TURNS:

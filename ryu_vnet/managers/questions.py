@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..compiler.rows import Action
 from ..openflow import messages
 from ..openflow.wire import Version
 from .standing import Reading
@@ -45,9 +46,9 @@ class Questions:
         kinds = (messages.all_flows_delete, messages.all_groups_delete, messages.all_meters_delete)
         return [delete(version, self.next_xids(1)) for delete in kinds]
 
-    def emitted(self, version: Version, port: int, frame: bytes) -> list[bytes]:
-        """Not a question either: send a frame out of a port."""
-        return [messages.packet_out(version, self.next_xids(1), port, frame)]
+    def emitted(self, version: Version, actions: tuple[Action, ...], frame: bytes) -> list[bytes]:
+        """Not a question either: do actions to a frame."""
+        return [messages.packet_out(version, self.next_xids(1), actions, frame)]
 
     def next_xids(self, count: int) -> int:
         """The first of so many numbers in a row that were not used lately."""

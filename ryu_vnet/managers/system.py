@@ -66,6 +66,7 @@ from .ports import AwaitedPorts
 from .programme import Programme, Tables
 from .requests import Work
 from .routers import check_routing
+from .serving import Serving
 from .settling import settle
 from .standby import Standby
 from .summary import account
@@ -156,6 +157,8 @@ class System:
         """Where the next routers of outside networks are."""
         self.standby = Standby(self, clock)
         """Which gateway takes over when one fails."""
+        self.serving = Serving(self, clock)
+        """What is answered to what switches tell of."""
         self._awaited = AwaitedPorts()
         self._moves = Moves()
         self._arriving: set[Moving] = set()
@@ -237,6 +240,7 @@ class System:
         self._compile_anew(self._new_topology(self.fabric, self.ports), pause)
         self.delivery.forget_up_to(self.revision)
         self._note_changes(((None, value) for value in self.model.values()), self.revision)
+        self.serving.advertising.rest()
 
     def _compile_anew(self, topology: Topology, pause: Callable[[], None] = lambda: None) -> None:
         """Compile everything. Where compiling was left in the middle, what switches have was not touched, and is what
@@ -453,6 +457,7 @@ class System:
         for old, new in changes:
             self._moves.changed(old, new, revision)
             self._leases.changed(old, new)
+            self.serving.changed(old, new)
             self.on_value(old, new)
             for place in _places(old) - _places(new):
                 self._awaited.discard(place)
@@ -477,6 +482,7 @@ class System:
         self.listening.heard(name, told)
         self.announcing.heard(name, told, self.topology, self._clock())
         self.hops.heard(name, told)
+        self.serving.heard(name, told)
         origin = origin_of(told.cookie)
         who = self._moves.of_interface(origin.number) if origin is not None else None
         if origin is not None and origin.subject is Subject.INTERFACE and who is not None and who not in self._arriving:
@@ -650,6 +656,7 @@ class System:
         self.delivery.tick()
         self.hops.ask()
         self.standby.look()
+        self.serving.tick()
         if self._in_step or self._reported:
             self._take_in_soon()
         now = self._clock()

@@ -14,7 +14,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 
-from ..compiler.rows import CONTROLLER_PORT, Output
+from ..compiler.rows import CONTROLLER_PORT, Action
 from ..errors import WireError
 from .actions import encode_actions
 from .rows import ANY
@@ -270,14 +270,14 @@ def flush_zone(version: Version, xid: int, zone: int) -> bytes:
     return _message(version, MessageType.EXPERIMENTER, xid, body)
 
 
-def packet_out(version: Version, xid: int, port: int, frame: bytes) -> bytes:
-    """Send a frame out of a port, past all tables (7.3.7), the same in both versions:
+def packet_out(version: Version, xid: int, actions: tuple[Action, ...], frame: bytes) -> bytes:
+    """Have actions done to a frame (7.3.7), as to send it out of a port past all tables. The same in both versions:
 
     no buffer (32) | from the controller (32) | length of the actions (16) | 0 (48) | actions | frame
     """
-    actions = encode_actions((Output(port),))
-    head = _PACKET_OUT.pack(_NO_BUFFER, CONTROLLER_PORT, len(actions))
-    return _message(version, MessageType.PACKET_OUT, xid, head + actions + frame)
+    encoded = encode_actions(actions)
+    head = _PACKET_OUT.pack(_NO_BUFFER, CONTROLLER_PORT, len(encoded))
+    return _message(version, MessageType.PACKET_OUT, xid, head + encoded + frame)
 
 
 def _multipart(version: Version, xid: int, kind: Multipart, request: bytes) -> bytes:

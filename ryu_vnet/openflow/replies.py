@@ -213,12 +213,13 @@ def ports(message: bytes) -> Iterator[Port]:
 
 @dataclass(frozen=True, slots=True)
 class PacketIn:
-    """A frame that a row told the controller of: the row's cookie, the OpenFlow port that it came in by, and as many
-    of its bytes as the row asked for."""
+    """A frame that a row told the controller of: the row's cookie and table, the OpenFlow port that it came in by, and
+    as many of its bytes as the row asked for."""
 
     cookie: int
     in_port: int
     data: bytes
+    table: int = 0
 
 
 def packet_in(message: bytes) -> PacketIn:
@@ -228,7 +229,7 @@ def packet_in(message: bytes) -> PacketIn:
     | the frame's start
     """
     _expect(message, MessageType.PACKET_IN)
-    cookie = unpack(_PACKET_IN, message, _HEADER.size, "packet-in")[4]
+    *_, table, cookie = unpack(_PACKET_IN, message, _HEADER.size, "packet-in")
     at = _HEADER.size + _PACKET_IN.size
     _, length = unpack(_MATCH_HEAD, message, at, "match of a packet-in")
     end = at + (length + 7 & ~7)
@@ -238,7 +239,7 @@ def packet_in(message: bytes) -> PacketIn:
         if header == _IN_PORT:
             (in_port,) = unpack(_NUMBER, fields, _NUMBER.size, "port of a packet-in")
         fields = fields[_NUMBER.size + (header & 0xFF) :]
-    return PacketIn(cookie, in_port, message[end + 2 :])
+    return PacketIn(cookie, in_port, message[end + 2 :], table)
 
 
 def port_status(message: bytes) -> tuple[PortReason, Port]:

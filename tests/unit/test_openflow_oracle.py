@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from legal_rows import random_group, random_row
 from openflow_oracle import BUNDLE, RANDOMS, VERSIONS, XID, Oracle, known_to_ryu
 
-from ryu_vnet.compiler.rows import Clone, Group, Meter, Output, Row, cookie_of
+from ryu_vnet.compiler import fields as f
+from ryu_vnet.compiler.rows import Clone, Group, Meter, Output, Resubmit, Row, SetField, cookie_of
 from ryu_vnet.compiler.text import row_text
 from ryu_vnet.errors import WireError
 from ryu_vnet.openflow import messages
@@ -116,7 +117,25 @@ def test_a_frame_to_be_sent(version: Version, port: int, frame: bytes) -> None:
     oracle = Oracle(version)
     ofp, actions = oracle.ofp, [oracle.parser.OFPActionOutput(port, 0)]
     theirs = oracle.parser.OFPPacketOut(oracle.datapath, ofp.OFP_NO_BUFFER, ofp.OFPP_CONTROLLER, actions, frame)
-    assert messages.packet_out(version, XID, port, frame) == oracle.bytes_of(theirs)
+    assert messages.packet_out(version, XID, (Output(port),), frame) == oracle.bytes_of(theirs)
+
+
+@VERSIONS
+def test_a_frame_to_be_looked_up_in_a_table(version: Version) -> None:
+    oracle, frame = Oracle(version), bytes(60)
+    actions = (SetField(f.REG0, 0x12345), SetField(f.REG4, 1), Resubmit(70))
+    theirs = oracle.parser.OFPPacketOut(
+        oracle.datapath,
+        oracle.ofp.OFP_NO_BUFFER,
+        oracle.ofp.OFPP_CONTROLLER,
+        [
+            oracle.parser.OFPActionSetField(reg0=0x12345),
+            oracle.parser.OFPActionSetField(reg4=1),
+            oracle.parser.NXActionResubmitTable(table_id=70),
+        ],
+        frame,
+    )
+    assert messages.packet_out(version, XID, actions, frame) == oracle.bytes_of(theirs)
 
 
 @VERSIONS

@@ -131,5 +131,9 @@ def test_a_packet_in_is_read_as_ryu_reads_it(version: Version, cookie: int, port
     message = struct.pack("!BBHI", version, 10, 8 + len(body), XID) + body
     theirs = oracle.read("OFPPacketIn", message)
     ours = replies.packet_in(message)
-    assert (ours.cookie, ours.in_port, ours.data) == (theirs.cookie, theirs.match["in_port"], theirs.data)
+    assert (
+        (ours.cookie, ours.in_port, ours.table)
+        == (theirs.cookie, theirs.match["in_port"], theirs.table_id)
+        == (cookie, port, 16)
+    )
     assert ours.data == data
