@@ -211,6 +211,11 @@ class InterfaceSpec(_Shape):
         "tenant/node/interface",
         examples=["8f3c1f3e-52f4-4f0b-9f3f-0d3a3f1f4b70"],
     )
+    leases: list[str] = Field(
+        default_factory=list,
+        description="Addresses that it was given in the subnets of its networks; it keeps them as long as they suit",
+        examples=[["10.0.0.2"]],
+    )
     networks: list[str] = Field(
         default_factory=list,
         description="The networks of the same tenant that it is in; `network: X` is short for one",

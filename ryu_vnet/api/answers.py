@@ -9,6 +9,7 @@ from ..managers.cabling_report import DifferenceStatus
 from ..managers.discovery import Outcome
 from ..managers.drift_report import DriftStatus, DriftSummary
 from ..managers.fsck.finding import Report
+from ..managers.outside_status import GatewayStatus, OutsideStatus
 from ..managers.route import Route
 from ..managers.status import (
     LinkStatus,
@@ -165,6 +166,8 @@ class FabricAnswer(BaseModel):
     declared: FabricSpec
     segments: list[SegmentAnswer]
     links: list[LinkStatus]
+    gateways: list[GatewayStatus] = Field(description="Switches with uplinks, with the first networks that each serves")
+    outside: list[OutsideStatus]
     taken: dict[str, int] = Field(
         description="By switch: how much of its capacity the nodes take that have a place there, running or not"
     )
@@ -209,6 +212,7 @@ class Status(BaseModel):
     running: int
     switches: list[SwitchStatus]
     resting: list[RestingStatus]
+    gateways: list[GatewayStatus] = Field(description="Switches with uplinks, without the networks that they serve")
     strangers: list[Stranger]
     drift: DriftSummary
     differences: dict[str, int] = Field(

@@ -11,7 +11,20 @@ from flask_openapi3.models.security_scheme import SecurityScheme
 from flask_openapi3.openapi import OpenAPI
 
 from ..managers.system import System
-from . import checking, discovery, events, fabric, guard, lifecycle, plans, policies, problems, tenants, watching
+from . import (
+    checking,
+    discovery,
+    events,
+    fabric,
+    guard,
+    lifecycle,
+    outside,
+    plans,
+    policies,
+    problems,
+    tenants,
+    watching,
+)
 from .answers import ProblemDocument
 from .discovery import Discovered
 from .metrics import Metrics
@@ -58,6 +71,7 @@ def create_api(
     tenants.install(app, service)
     lifecycle.install(app, service)
     policies.install(app, service)
+    outside.install(app, service)
     fabric.install(app, service)
     plans.install(app, service)
     watching.install(app, service)

@@ -16,6 +16,8 @@ from ..managers import pruning, requests
 from ..managers.cabling_report import difference_counts, difference_statuses
 from ..managers.communication import State
 from ..managers.drift_report import drift_summary
+from ..managers.outside_status import gateway_statuses, outside_statuses
+from ..managers.specs import outside_spec, uplink_spec
 from ..managers.status import (
     link_statuses,
     pending,
@@ -42,7 +44,7 @@ from .answers import (
     Switches,
     TraceAnswer,
 )
-from .queries import ApplyQuery, FlowsQuery, PageQuery, RevisionPath, SwitchPath, TraceQuery, WaitQuery
+from .queries import PAGE, ApplyQuery, FlowsQuery, PageQuery, RevisionPath, SwitchPath, TraceQuery, WaitQuery
 from .service import Service, answer, page_of
 
 COUNTERS_SECONDS = 10
@@ -71,6 +73,8 @@ def _declared(app: OpenAPI, service: Service) -> None:
                 declared=_declared_spec(system.fabric),
                 segments=_segments(system),
                 links=link_statuses(system),
+                gateways=gateway_statuses(system, PAGE),
+                outside=outside_statuses(system),
                 taken=dict(sorted(system.model.taken().items())),
                 differences=difference_statuses(system, service.now()),
             )
@@ -98,10 +102,12 @@ def _declared_spec(fabric: Fabric) -> FabricSpec:
                 ovsdb=switch.ovsdb,
                 capacity=fabric.capacities.get(name),
                 learn={learn.port: LearnSpec(tenant=learn.tenant, most=learn.most) for learn in switch.learn},
+                uplinks={uplink.port: uplink_spec(uplink) for uplink in switch.uplinks},
             )
             for name, switch in sorted(fabric.switches.items())
         },
         links=[LinkSpec(kind=link.kind.value, a=str(link.a), b=str(link.b)) for link in fabric.links],
+        outside={name: outside_spec(outside) for name, outside in sorted(fabric.outsides.items())},
     )
 
 
@@ -137,6 +143,7 @@ def _status(app: OpenAPI, service: Service) -> None:
                 running=counted["running"],
                 switches=switch_statuses(system),
                 resting=resting_statuses(system),
+                gateways=gateway_statuses(system, 0),
                 strangers=[
                     Stranger(dpid=f"{d:#x}", address=address) for d, address in sorted(system.strangers.items())
                 ],

@@ -24,6 +24,7 @@ from ..managers.learning import Reason
 from ..managers.serving import Refused
 from ..managers.system import System
 from ..managers.tables import to_send
+from ..model.outside import ZONES
 from ..model.values import LABELS
 from ..services.icmp import Trouble
 
@@ -59,10 +60,10 @@ class Gauges(Collector):
         yield GaugeMetricFamily("vnet_revisions_unacknowledged", about, len(unacknowledged))
         missing = len(system.missing_ports())
         yield GaugeMetricFamily("vnet_ports_missing", "Ports that running nodes need and switches lack.", missing)
-        labels = len(system.model.keys(f"resting/{LABELS}/"))
-        tags = len(system.model.keys("resting/")) - labels
-        about = "Tags and labels that were given back and may not be granted to another network yet."
-        yield _by("vnet_identifiers_resting", about, "kind", {"label": labels, "tag": tags})
+        labels, zones = (len(system.model.keys(f"resting/{space}/")) for space in (LABELS, ZONES))
+        tags = len(system.model.keys("resting/")) - labels - zones
+        about = "Tags, labels and conntrack zones that were given back and may not be granted to another network yet."
+        yield _by("vnet_identifiers_resting", about, "kind", {"label": labels, "tag": tags, "zone": zones})
 
     def _of_learning(self) -> Iterator[Metric]:
         """What was heard on ports where machines are learned."""

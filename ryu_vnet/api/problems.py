@@ -14,8 +14,8 @@ from werkzeug.exceptions import HTTPException
 
 from ..errors import Conflict, Exhausted, Invalid, NotFound, PlacerFailed, Problem, StoreError, VnetError
 from ..policy_schema import PoliciesSpec, PolicySpec
-from ..schema import FabricSpec, Intent, NetworkSpec, NodeSpec
-from .queries import StartBody
+from ..schema import FabricSpec, FloatingSpec, ForwardSpec, Intent, NetworkSpec, NodeSpec
+from .queries import ForwardBody, StartBody
 
 MEDIA_TYPE = "application/problem+json"
 TYPES = "urn:ryu-vnet:problem:"
@@ -28,7 +28,18 @@ _STATUS: dict[type[VnetError], HTTPStatus] = {
     Exhausted: HTTPStatus.INSUFFICIENT_STORAGE,
     PlacerFailed: HTTPStatus.BAD_GATEWAY,
 }
-_BODIES: tuple[type[BaseModel], ...] = (FabricSpec, Intent, NetworkSpec, NodeSpec, PoliciesSpec, PolicySpec, StartBody)
+_BODIES: tuple[type[BaseModel], ...] = (
+    FabricSpec,
+    FloatingSpec,
+    ForwardBody,
+    ForwardSpec,
+    Intent,
+    NetworkSpec,
+    NodeSpec,
+    PoliciesSpec,
+    PolicySpec,
+    StartBody,
+)
 _LONGEST = 80
 """Characters of a wrong value that are shown."""
 
@@ -112,6 +123,10 @@ def _base(title: str) -> str:
             return f"tenants.{path.get('tenant')}.networks.{path.get('network')}"
         case "NodeSpec":
             return f"tenants.{path.get('tenant')}.nodes.{path.get('node')}"
+        case "FloatingSpec":
+            return f"tenants.{path.get('tenant')}.floating.{path.get('address')}"
+        case "ForwardSpec" | "ForwardBody":
+            return f"tenants.{path.get('tenant')}.forwards"
         case "PolicySpec":
             return f"policies.{path.get('policy')}"
         case _:

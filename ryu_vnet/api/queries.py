@@ -83,8 +83,8 @@ class ApplyQuery(WaitQuery):
 
     prune: Prune = Field(
         Prune.NONE,
-        description="What to remove that the intent does not name: nothing, networks and nodes of the tenants that it "
-        "names, or all other tenants too",
+        description="What to remove that the intent does not name: nothing, what the tenants that it names have of "
+        "networks, nodes, floating addresses and forwarded ports, or all other tenants too",
     )
     removal: str | None = Field(
         None, description="`removal` of a plan: the request is refused where anything else would be removed"
@@ -142,8 +142,10 @@ class StreamQuery(EventFilter):
 class TraceQuery(_Query):
     """Which frame to follow."""
 
-    source: str = Field(alias="from", description="tenant/node or tenant/node:interface")
-    target: str | None = Field(None, alias="to", description="The same, or a MAC address; not needed for a broadcast")
+    source: str = Field(alias="from", description="tenant/node or tenant/node:interface, or an IP address outside")
+    target: str | None = Field(
+        None, alias="to", description="The same, a MAC address or an IP address; not needed for a broadcast"
+    )
     kind: Literal["icmp", "ipv6", "arp", "broadcast", "ethertype"] | None = Field(
         None, description="Which frame; by default an echo over IPv4 or IPv6, whichever both have, else `ethertype`"
     )
@@ -152,9 +154,12 @@ class TraceQuery(_Query):
 class ExplainQuery(_Query):
     """What to explain."""
 
-    kind: Literal["tag", "label", "mac", "port", "cookie", "row", "group"] = Field(description="What kind of thing")
+    kind: Literal["tag", "label", "zone", "mac", "address", "port", "cookie", "row", "group"] = Field(
+        description="What kind of thing"
+    )
     name: str = Field(
-        description="As A:3, 18, f2:00:10:00:60:08, host1:vnet0; a cookie, the text of a row, the number of a group"
+        description="As A:3, 18, 3, f2:00:10:00:60:08, 203.0.113.10, host1:vnet0; a cookie, the text of a row, the "
+        "number of a group"
     )
     switch: str | None = Field(None, description="Of which switch: for a row or a group, and if wanted for a cookie")
 
@@ -169,6 +174,42 @@ class FsckQuery(_Query):
     """What to check beside the model and the store."""
 
     switches: bool = Field(True, description="Whether every switch that is there is read and compared")
+
+
+class FloatingPath(TenantPath):
+    """An outside address of a tenant."""
+
+    address: str
+
+
+class ForwardPath(TenantPath):
+    """A port of an outside address of a tenant."""
+
+    address: str
+    protocol: str
+    port: int = Field(ge=1, le=65535)
+
+
+class GatewayPath(BaseModel):
+    """A switch with uplinks."""
+
+    gateway: str
+
+
+class OutsidePath(BaseModel):
+    """An outside network."""
+
+    outside: str
+
+
+class ForwardBody(BaseModel):
+    """Where a forwarded port leads."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    network: str = Field(description="A network of the tenant's with a way out", examples=["web"])
+    inside: str = Field(description="The member's address", examples=["10.0.0.11"])
+    inside_port: int | None = Field(None, ge=1, le=65535, description="Its port; absent: the same")
 
 
 class StartBody(StartSpec):

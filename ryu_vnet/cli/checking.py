@@ -36,7 +36,8 @@ def install(main: click.Group) -> None:
     ),
 )
 def explain() -> None:
-    """What something is, and why it is there: a tag, label, MAC address, port, cookie, row or group."""
+    """What something is, and why it is there: a tag, label, conntrack zone, MAC or IP address, port, cookie, row or
+    group."""
 
 
 @explain.command("tag", examples=("vnet explain tag A:3",))
@@ -53,6 +54,22 @@ def tag(session: Session, tag: str) -> None:
 def label(session: Session, label: str) -> None:
     """An MPLS label: of a network, of the way to an edge, or resting."""
     _explain(session, "label", label)
+
+
+@explain.command("zone", examples=("vnet explain zone 3",))
+@click.argument("zone")
+@pass_session
+def zone(session: Session, zone: str) -> None:
+    """A conntrack zone: of which network, or until when it rests."""
+    _explain(session, "zone", zone)
+
+
+@explain.command("address", examples=("vnet explain address 203.0.113.10", "vnet explain address 10.0.0.11"))
+@click.argument("address")
+@pass_session
+def address(session: Session, address: str) -> None:
+    """An IP address: what it is used for outside, and who has it inside."""
+    _explain(session, "address", address)
 
 
 @explain.command("mac", examples=("vnet explain mac f2:00:10:00:60:08",))

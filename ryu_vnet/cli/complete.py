@@ -118,6 +118,28 @@ def _switches(client: Client, context: click.Context, typed: str) -> list[str]:
     return _names(client.switches(limit=MOST, after=_before(typed)))
 
 
+def _gateways(client: Client, context: click.Context, typed: str) -> list[str]:
+    return _names(client.gateways())
+
+
+def _outsides(client: Client, context: click.Context, typed: str) -> list[str]:
+    return _names(client.outsides())
+
+
+def _floating(client: Client, context: click.Context, typed: str) -> list[str]:
+    """The floating addresses of the tenant that is named before."""
+    return [part["address"] for part in client.floating(_tenant(context), limit=MOST)]
+
+
+def _forwarded(client: Client, context: click.Context, typed: str) -> list[str]:
+    """The addresses of which the tenant that is named before has forwarded ports."""
+    return [*dict.fromkeys(part["address"] for part in client.forwards(_tenant(context), limit=MOST))]
+
+
+def _tenant(context: click.Context) -> str:
+    return str(context.params.get("tenant") or next(iter(context.args), ""))
+
+
 def _policies(client: Client, context: click.Context, typed: str) -> list[str]:
     return _names(client.policies(limit=MOST))
 
@@ -153,3 +175,7 @@ INTERFACE = _from_controller(_interfaces)
 SWITCH = _from_controller(_switches)
 POLICY = _from_controller(_policies)
 PORT = _from_controller(_ports)
+GATEWAY = _from_controller(_gateways)
+OUTSIDE = _from_controller(_outsides)
+FLOATING = _from_controller(_floating)
+FORWARDED = _from_controller(_forwarded)

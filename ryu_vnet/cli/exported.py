@@ -43,8 +43,32 @@ def _networks(client: Client, tenant: str) -> Iterator[tuple[str, Json]]:
     for network in client.each_network(tenant):
         if network["made_by"] is not None:
             continue  # Policies make it anew.
-        spec = NetworkSpec.model_validate(network["declared"])
-        yield network["name"], spec.model_dump(exclude_defaults=True)
+        spec = NetworkSpec.model_validate(network["declared"]).model_dump(exclude_defaults=True)
+        for name in ("subnets", "outside"):
+            spec |= {name: _shortened(spec[name])} if name in spec else {}
+        yield network["name"], spec
+
+
+def _shortened(part: Any) -> Any:
+    """Subnets, or a way out, with what goes without saying left out: a prefix, a name alone."""
+    if isinstance(part, list):
+        return [_shortened(one) for one in part]
+    return next(iter(part.values())) if [*part] in (["prefix"], ["network"]) else part
+
+
+def _let_in(client: Client, tenant: str) -> Json:
+    """Floating addresses and forwarded ports of a tenant, where it has any."""
+    from ..schema import FloatingSpec, ForwardSpec
+
+    found: Json = {}
+    for one in client.each_floating(tenant):
+        spec = FloatingSpec(network=one["network"], inside=one["inside"], outside=None)
+        found.setdefault("floating", {})[one["address"]] = spec.model_dump(exclude_defaults=True)
+    for one in client.each_forward(tenant):
+        parts = {name: one[name] for name in ForwardSpec.model_fields}
+        parts["inside_port"] = one["inside_port"] if one["inside_port"] != one["port"] else None
+        found.setdefault("forwards", []).append(ForwardSpec(**parts).model_dump(exclude_defaults=True))
+    return found
 
 
 def _nodes(client: Client, tenant: str) -> Iterator[tuple[str, Json]]:
@@ -73,7 +97,8 @@ def intent(client: Client, names: Iterable[str], *, fabric: bool) -> Json:
     policies = _policies(client) if fabric else {}
     found |= {"policies": policies} if policies else {}
     found["tenants"] = {
-        name: {"networks": dict(networks), "nodes": dict(nodes)} for name, networks, nodes in _tenants(client, names)
+        name: {"networks": dict(networks), "nodes": dict(nodes), **_let_in(client, name)}
+        for name, networks, nodes in _tenants(client, names)
     }
     return found
 
@@ -96,15 +121,27 @@ def lines(client: Client, names: Iterable[str], *, fabric: bool) -> Iterator[str
         yield f"{_INDENT}{_scalar(name)}:"
         yield from _block("networks", ((key, _flow(spec)) for key, spec in networks), 2)
         yield from _node_lines(nodes)
+        yield from _let_in_lines(_let_in(client, name))
     if empty:
         yield "tenants: {}"
 
 
+def _let_in_lines(let_in: Json) -> Iterator[str]:
+    """One line an address and one a port."""
+    if "floating" in let_in:
+        yield from _block("floating", ((key, _flow(spec)) for key, spec in let_in["floating"].items()), 2)
+    if "forwards" in let_in:
+        yield f"{_INDENT * 2}forwards:"
+        yield from (f"{_INDENT * 3}- {_flow(spec)}" for spec in let_in["forwards"])
+
+
 def _fabric_lines(fabric: Json) -> Iterator[str]:
-    """One line a switch and one a link."""
+    """One line a switch, a link and an outside network."""
     yield "fabric:" if fabric else "fabric: {}"
     for name, value in fabric.items():
-        if name == "switches":
+        if name == "outside":
+            yield from _block(name, ((key, _flow(part)) for key, part in value.items()), 1)
+        elif name == "switches":
             yield from _block(name, ((key, _switch(part)) for key, part in value.items()), 1)
         elif name == "links":
             yield f"{_INDENT}links:"

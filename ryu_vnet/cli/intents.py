@@ -47,7 +47,7 @@ _prune_option = click.option(
     flag_value="named",
     type=click.Choice(["named", "all"]),
     metavar="[=all]",
-    help="Remove what the file does not name: networks and nodes of the tenants in it; with =all other tenants too.",
+    help="Remove what the file does not name of what the tenants in it have; with =all other tenants too.",
 )
 
 

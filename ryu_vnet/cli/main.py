@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import click
 
-from . import checking, completion, events, fabric, intents, lifecycle, nodes, policies, running, top, watch
+from . import (
+    checking,
+    completion,
+    events,
+    fabric,
+    intents,
+    lifecycle,
+    networks,
+    nodes,
+    outside,
+    policies,
+    running,
+    top,
+    watch,
+)
 from .session import EXIT_CODES, Group, global_options
 
 _EXAMPLES = (
@@ -34,7 +48,9 @@ def main() -> None:
     """
 
 
+networks.install(main)
 nodes.install(main)
+outside.install(main)
 running.install(main)
 lifecycle.install(main)
 policies.install(main)

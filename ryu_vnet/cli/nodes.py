@@ -1,71 +1,26 @@
-"""Commands for tenants, networks and nodes."""
+"""Commands for tenants and nodes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..errors import NotFound
 from . import addresses, complete, show
+from .listing import of_tenants, ref
 from .session import Group, Session, page_options
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ..client import Client
-
 pass_session = click.make_pass_decorator(Session)
-
-Json = dict[str, Any]
 
 
 def install(main: click.Group) -> None:
     """Add the commands."""
-    for command in (tenant, network, node):
+    for command in (tenant, node):
         main.add_command(command)
-
-
-class _Read(Protocol):
-    """Reads a list of a tenant."""
-
-    def __call__(self, tenant: str, *, limit: int | None, after: str | None) -> list[Json]: ...
-
-
-def _of_tenants(client: Client, tenant: str | None, after: str | None, most: int | None, read: _Read) -> list[Json]:
-    """What a list has of one tenant, or of all one after the other: `most` of it and one more, if there is more.
-
-    `after` is an entry, by name or by reference, or a tenant: the list goes on with what comes after it.
-    """
-    wanted = None if most is None else most + 1
-    found: list[Json] = []
-    for name, start in _starts(client, tenant, after):
-        try:
-            found += read(name, limit=None if wanted is None else wanted - len(found), after=start)
-        except NotFound:
-            # One that vanished since it was listed has nothing.
-            if tenant is not None:
-                raise
-        if wanted is not None and len(found) >= wanted:
-            break
-    return found
-
-
-def _starts(client: Client, tenant: str | None, after: str | None) -> Iterator[tuple[str, str | None]]:
-    """The tenants to ask about, and after which name of theirs."""
-    if tenant is not None:
-        yield tenant, after.rpartition("/")[2] if after else None
-        return
-    first, slash, name = (after or "").partition("/")
-    if slash:
-        yield first, name
-    yield from ((found["name"], None) for found in client.each_tenant(after=first or None))
-
-
-def _ref(found: Json) -> str:
-    return f"{found['tenant']}/{found['name']}"
 
 
 # --- tenants --------------------------------------------------------------------------------------------------------
@@ -102,82 +57,6 @@ def tenant_delete(session: Session, name: str) -> None:
     session.change(lambda wait: session.client.delete_tenant(name, wait=wait), f"tenant {name} is gone")
 
 
-# --- networks -------------------------------------------------------------------------------------------------------
-
-
-@click.command(cls=Group, examples=("vnet network create red/X", "vnet network list red", "vnet network show red/X"))
-def network() -> None:
-    """Private layer-2 broadcast domains."""
-
-
-@network.command("list", examples=("vnet network list", "vnet network list red", "vnet network list --after red/X"))
-@click.argument("tenant", required=False, shell_complete=complete.TENANT)
-@page_options(complete.NETWORK)
-@pass_session
-def network_list(session: Session, tenant: str | None, limit: int | None, after: str | None) -> None:
-    """Networks, of all tenants or of one, with their tags and labels."""
-    client, most = session.client, session.most(limit)
-    found = _of_tenants(client, tenant, after, most, partial(client.networks, whole=session.json))
-    session.listing(found, most, show.networks, _ref)
-
-
-@network.command("show", examples=("vnet network show red/X",))
-@click.argument("network", shell_complete=complete.NETWORK)
-@pass_session
-def network_show(session: Session, network: str) -> None:
-    """One network: its tag in each segment, its label, its members."""
-    found = session.client.network(network)
-    session.answer(found, lambda console: show.network(console, found))
-
-
-@network.command(
-    "create",
-    examples=(
-        "vnet network create red/X",
-        "vnet network create red/X --tagged",
-        "vnet network create red/X --reserve A --reserve B",
-        "vnet network create red/web --traffic protocol=tcp,port=80 --traffic protocol=tcp,port=443",
-    ),
-)
-@click.argument("network", shell_complete=complete.NETWORK)
-@click.option("--tagged", is_flag=True, help="Its nodes may send 802.1Q tags of their own.")
-@click.option(
-    "--traffic",
-    "terms",
-    multiple=True,
-    metavar="NAME=VALUE,...",
-    help="Only such frames: ethertype, protocol, port, source_port, destination_port, dscp. May be repeated.",
-)
-@click.option(
-    "--reserve", multiple=True, metavar="SEGMENT", help="It keeps a tag there, whoever is there. May be repeated."
-)
-@pass_session
-def network_create(
-    session: Session, network: str, tagged: bool, terms: tuple[str, ...], reserve: tuple[str, ...]
-) -> None:
-    """Make a network, or change what it is."""
-    traffic = [_term(text) for text in terms]
-    session.change(
-        lambda wait: session.client.put_network(network, tagged=tagged, traffic=traffic, reserve=reserve, wait=wait),
-        f"network {network} is there",
-    )
-
-
-def _term(text: str) -> dict[str, str]:
-    parts = [part.partition("=") for part in text.split(",")]
-    if not all(name and equals and value for name, equals, value in parts):
-        raise click.BadParameter(f"{text!r} is not NAME=VALUE,...: protocol=tcp,port=80", param_hint="--traffic")
-    return {name.strip(): value.strip() for name, _, value in parts}
-
-
-@network.command("delete", examples=("vnet network delete red/X",))
-@click.argument("network", shell_complete=complete.NETWORK)
-@pass_session
-def network_delete(session: Session, network: str) -> None:
-    """Remove a network that has no member any more."""
-    session.change(lambda wait: session.client.delete_network(network, wait=wait), f"network {network} is gone")
-
-
 # --- nodes ----------------------------------------------------------------------------------------------------------
 
 
@@ -199,8 +78,8 @@ def node() -> None:
 def node_list(session: Session, tenant: str | None, limit: int | None, after: str | None) -> None:
     """Nodes, of all tenants or of one."""
     most = session.most(limit)
-    found = _of_tenants(session.client, tenant, after, most, session.client.nodes)
-    session.listing(found, most, show.nodes, _ref)
+    found = of_tenants(session.client, tenant, after, most, session.client.nodes)
+    session.listing(found, most, show.nodes, ref)
 
 
 @node.command("show", examples=("vnet node show red/vm1.1",))
@@ -310,9 +189,10 @@ def node_create(session: Session, /, node: str, interface: str | None, running: 
     interfaces: dict[str, Any] = {}
     if given or interface is not None:
         name = interface or USUAL
-        # A MAC address that is left out is whichever it has.
-        mac = known["interfaces"].get(name, {}).get("mac") if known else None
-        interfaces[name] = {"mac": mac, "ips": [], "at": None, "iface_id": None, "networks": [], **given}
+        # A MAC address that is left out is whichever it has, and so are the addresses that it was given.
+        old = known["interfaces"].get(name, {}) if known else {}
+        has = {"mac": old.get("mac"), "leases": old.get("leases", [])}
+        interfaces[name] = {**has, "ips": [], "at": None, "iface_id": None, "networks": [], **given}
     usual: dict[str, Any] = {"prepared": False, "unit": None, "function": None, "labels": {}, "size": 1, "apart": []}
     usual["discovery"] = "start"
     spec = {**usual, "running": running, "interfaces": interfaces, **attributes}

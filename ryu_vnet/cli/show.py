@@ -90,6 +90,18 @@ def network(console: Console, found: Json) -> None:
         for part in found["members"]
     ]
     table(console, ["member", "interface", "at", "state"], rows, "members")
+    rows = [
+        [one["prefix"], one["gateway"], ", ".join(one["dns"]), "yes" if one["dhcp"] else "no"]
+        for one in found["subnets"]
+    ]
+    if rows:
+        table(console, ["subnet", "router", "DNS", "DHCP"], rows, "subnets")
+    way_out = found["exit"]
+    if way_out is not None:
+        rows = [[way_out[name] for name in ("outside", "gateway", "address", "ports", "prefix", "zone", "router_mac")]]
+        rows[0].insert(2, "up" if way_out["up"] else coloured("down"))
+        columns = ["outside", "gateway", "state", "IPv4 becomes", "ports", "IPv6 becomes", "#zone", "router's MAC"]
+        table(console, columns, rows, "way out")
     if found["reserve"]:
         console.print(f"keeps a tag in {', '.join(found['reserve'])}, whoever is there", markup=False)
     if found["made_by"]:
@@ -103,7 +115,7 @@ def nodes(console: Console, found: list[Json]) -> None:
     for part in found:
         ref, state = f"{part['tenant']}/{part['name']}", coloured(_life(part))
         for name, interface in sorted(part["interfaces"].items()) or [("", {})]:
-            ips = ", ".join(interface.get("ips", []))
+            ips = ", ".join([*interface.get("ips", []), *(f"{one} (given)" for one in interface.get("leases", []))])
             by_policy = [f"{network} (policy)" for network in part["policy_networks"].get(name, ())]
             networks = ", ".join([*interface.get("networks", []), *by_policy])
             rows.append([ref, state, name, interface.get("mac"), ips, interface.get("at"), networks])
@@ -159,6 +171,11 @@ def fabric(console: Console, found: Json, switches: list[Json]) -> None:
     ]
     if rows:
         table(console, ["machines learned on", "tenant", "#addresses at most"], rows)
+    if found["outside"]:
+        from .outside import gateways, outsides
+
+        outsides(console, found["outside"], "outside networks")
+        gateways(console, found["gateways"], "gateways")
     if found["differences"]:
         rows = [
             [_moment(part["since"]) if part["since"] else None, part["kind"], part["text"]]
@@ -182,6 +199,10 @@ def status(console: Console, found: Json) -> None:
     table(console, ["switch", "segment", "state", "#rows", "#groups", "#to send", "settings"], rows)
     for line in _troubles(found):
         console.print(line, markup=False)
+    for part in found["gateways"]:
+        if part["why"]:
+            line = f"gateway {part['name']} ({part['network_count']} networks go out by it): {part['why']}"
+            console.print(f"[red]{line}[/]")
     drift = found["drift"]
     if drift["lately"]:
         state = f"[red]{drift['not_put_right']} not put right[/]" if drift["not_put_right"] else "all put right"

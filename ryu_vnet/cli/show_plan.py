@@ -18,14 +18,19 @@ _KINDS = {
     "segments": "segment",
     "switches": "switch",
     "links": "link",
+    "outside": "outside network",
     "tenants": "tenant",
     "networks": "network",
     "nodes": "node",
+    "floating": "floating address",
+    "forwards": "forwarded",
+    "gateways": "gateway of",
     "others": "",
 }
 """What a plan has differences of, in the order in which they are shown, and what one of them is called."""
-_PLURALS = {"switch": "switches", "": "others"}
-_REMOVED = ("tenants", "networks", "nodes")
+_COUNTED = {"forwards": "forwarded port", "gateways": "gateway"}
+_PLURALS = {"switch": "switches", "floating address": "floating addresses", "": "others"}
+_REMOVED = ("tenants", "networks", "nodes", "floating", "forwards")
 """What pruning removes."""
 _SIGNS = {"new": ("+", NEW), "changed": ("~", CHANGED), "gone": ("-", GONE)}
 
@@ -37,7 +42,7 @@ def plan(console: Console, found: Json) -> None:
 
 
 def removed(console: Console, found: Json) -> bool:
-    """What a plan removes of tenants, networks and nodes; whether there is any of it."""
+    """What a plan removes of tenants and what they have; whether there is any of it."""
     shown = [line for kind in _REMOVED for line in _listed(found[kind]["gone"], f"- {_KINDS[kind]} {{}}", GONE)]
     _print(console, shown)
     return bool(shown)
@@ -58,7 +63,7 @@ def summary(found: Json) -> str:
 
 
 def _counted(found: Json, state: str) -> str:
-    counts = ((found[kind][state]["count"], name) for kind, name in _KINDS.items())
+    counts = ((found[kind][state]["count"], _COUNTED.get(kind, name)) for kind, name in _KINDS.items())
     words = ["the MTU"] if state == "changed" and found["mtu"] is not None else []
     return ", ".join([*words, *(_many(count, name) for count, name in counts if count)])
 

@@ -122,6 +122,8 @@ def drift(session: Session, switch: str | None) -> None:
         "vnet trace blue/vm1.2 blue/vm3.1 --kind arp",
         "vnet trace red/vm1.1 02:00:00:00:03:01",
         "vnet trace blue/vm1.2 --kind broadcast",
+        "vnet trace red/web1 198.51.100.7",
+        "vnet trace 198.51.100.7 203.0.113.50",
     ),
 )
 @click.argument("source", metavar="FROM", shell_complete=complete.NODE)
@@ -136,8 +138,9 @@ def trace(session: Session, source: str, target: str | None, kind: str | None) -
     """Follow one frame through the tables as they are to be: each table, each link with its tag and labels, and where
     it is delivered or why it is dropped.
 
-    FROM is TENANT/NODE or TENANT/NODE:INTERFACE; TO is the same, or a MAC address. Nothing is sent. Ends with exit
-    code 5 where the frame is not delivered.
+    FROM is TENANT/NODE or TENANT/NODE:INTERFACE; TO is the same, a MAC address or an IP address. FROM may also be an IP
+    address outside: then TO is one that networks have there. Nothing is sent. Ends with exit code 5 where the frame is
+    not delivered.
     """
     with session.patiently("following the frame"):
         found = session.client.trace(source, target, kind)

@@ -18,16 +18,22 @@ from ..model.names import (
     SERIALS,
     SWITCH_SHIFT,
     format_mac,
+    format_prefix,
     is_chosen_mac,
     parse_mac,
     placed_mac,
     segment_of_mac,
 )
+from ..model.outside import FIRST_ZONE, LAST_ZONE, SHARED_ZONE, ZONES, Gateway, router_mac
 from ..model.state import Member
+from ..model.traffic import format_ports
 from ..model.values import LABELS, Combination, Network, Place, Resting, tag_space
 from .allocation import FIRST_TAG, LAST_TAG
 from .explain import Names
 from .fsck.needs import numbered
+from .outside import parse_address
+from .outside_status import address_uses, has_router
+from .outside_words import subnet_text
 from .system import System
 from .tables import require_switch
 
@@ -117,6 +123,9 @@ def _why_tagged(system: System, owner: Network | Combination, segment: str) -> l
     what = f"members of {_last_of(owner)} that run or are prepared in segment {segment}: {_listed(system, there)}"
     network = system.model.network(_last_of(owner))
     carriers = system.extent(network).carriers(segment, system.fabric) if network is not None and there else ()
+    gateway = system.model.gateway(_last_of(owner))
+    if gateway is not None and (at := system.fabric.switches.get(gateway.switch)) is not None and at.segment == segment:
+        what += f"; its router is there, on {gateway.switch}"
     carried = [f"carried in segment {segment} by {', '.join(sorted(carriers))}"] if carriers else []
     return [*reasons, what, *carried]
 
@@ -176,6 +185,15 @@ def account_of_mac(system: System, text: str) -> Account:
         for interface in node.interfaces
         if interface.known_mac == mac
     ]
+    routed = next((one for one in system.model.networks() if has_router(one) and router_mac(one.number) == mac), None)
+    if routed is not None and not whose:
+        gateway = system.model.gateway(routed.ref)
+        reasons = _about_router(system, gateway) if gateway is not None else [f"{routed.ref} has no way out"]
+        return Account(subject, f"of the router of {routed.ref}, on every switch", reasons=reasons)
+    hops = [hop for hop in system.model.next_hops() if hop.mac == mac]
+    if hops and not whose:
+        where = [f"{hop.address} on {hop.switch}:{hop.port}, as it said itself" for hop in hops]
+        return Account(subject, "of a next router outside", reasons=where)
     if not whose:
         return Account(subject, "nobody's", known=bool(tells), reasons=tells)
     return Account(subject, f"of {_cut([str(member) for member in whose])}", reasons=[
@@ -203,6 +221,51 @@ def _told_by(system: System, mac: int) -> list[str]:
     return [f"of the form that the controller chooses, and tells {place}"]
 
 
+def account_of_address(system: System, text: str) -> Account:
+    """`203.0.113.10`: what an outside address is used for, and who has an address inside."""
+    address = parse_address(text, "address")
+    found, reasons = [], []
+    for name, outside in sorted(system.fabric.outsides.items()):
+        uses = [one for one in address_uses(system, name) if one.address == str(address)]
+        if uses:
+            found.append(f"an address of {name} outside")
+        elif outside.has(address):
+            found.append(f"an address of {name} outside that nobody has")
+        for use in uses:
+            what = f"{use.use} of {use.network}" if use.network is not None else use.use
+            parts = [
+                what,
+                *([f"on {use.switch}"] if use.switch else []),
+                *([f"ports {use.ports}"] if use.ports else []),
+            ]
+            reasons.append(", ".join([*parts, *([f"for {use.inside}"] if use.inside else [])]))
+    whose = []
+    for node in system.model.nodes():
+        for interface in node.interfaces:
+            if any(prefix[0] == address and prefix.num_addresses == 1 for prefix in interface.sources):
+                whose.append(Member(node, interface))
+    routers = [one.ref for one in system.model.networks() if any(address == s.gateway for s in one.subnets)]
+    found += [f"the address of the router of {_cut(routers)}"] if routers else []
+    found += [f"of {_cut(map(str, whose))}"] if whose else []
+    reasons += [line for member in whose[:_LISTED] for line in _about(system, member)]
+    return Account(f"address {address}", "; ".join(found) or "nobody's", known=bool(found), reasons=reasons)
+
+
+def account_of_zone(system: System, text: str, now: float) -> Account:
+    """`3`: a conntrack zone. `now` is the time of the System's clock."""
+    zone = _number("zone", text, FIRST_ZONE, SHARED_ZONE)
+    subject = f"conntrack zone {zone}"
+    if zone == SHARED_ZONE:
+        return Account(subject, "the one in which outside addresses are translated, whichever network it is for")
+    gateway = next((one for one in system.model.gateways() if one.zone == zone), None)
+    if gateway is not None:
+        return Account(subject, f"of network {gateway.ref}", reasons=_about_router(system, gateway))
+    resting = _resting(system, ZONES, zone)
+    if resting is not None:
+        return Account(subject, f"rests, {_given_back(system, resting)}", reasons=_until(system, resting, now))
+    return Account(subject, "free" if zone <= LAST_ZONE else "nobody's", known=False)
+
+
 # --- ports ------------------------------------------------------------------------------------------------------------
 
 
@@ -222,6 +285,7 @@ def account_of_port(system: System, text: str) -> Account:
     else:
         how = f"OpenFlow port {state.number}, {'up' if state.up else 'down'}"
     wire, member = system.fabric.wires.get(place), system.model.at(place)
+    uplink = next((one for one in system.fabric.switches[name].uplinks if one.port == port), None)
     awaited = system.awaited_by(place)
     reasons = [
         how,
@@ -229,6 +293,15 @@ def account_of_port(system: System, text: str) -> Account:
     ]
     if wire is not None:
         return Account(f"port {place}", f"the {wire[0].value} link to {wire[1]}", reasons=reasons)
+    if uplink is not None:
+        own = ", ".join(map(str, uplink.addresses)) or "none"
+        hops = [
+            f"next router {hop.address} is {format_mac(hop.mac)}"
+            for hop in system.model.next_hops()
+            if (hop.switch, hop.port) == (name, port)
+        ]
+        what = f"the uplink to {uplink.outside}"
+        return Account(f"port {place}", what, reasons=[*reasons, f"own addresses: {own}", *hops])
     if member is not None:
         return Account(f"port {place}", f"of {member}", reasons=[*reasons, *_about(system, member)])
     what = "nobody's: what comes in by it is dropped" if state is not None else "nobody's"
@@ -245,6 +318,9 @@ def about_origin(system: System, names: Names, origin: Origin) -> list[str]:
             owner = _owner(system, origin.number)
             return [] if owner is None else [f"{_title(owner, owner.number)}:", *_where(system, owner)]
         case Subject.INTERFACE:
+            routers = [one for one in system.model.gateways() if one.interface == origin.number]
+            if routers:
+                return [line for one in routers for line in _about_router(system, one)]
             whose = (Member(n, i) for n in system.model.nodes() for i in n.interfaces if i.number == origin.number)
             return [line for member in whose for line in _about(system, member)]
         case Subject.SWITCH:
@@ -253,6 +329,22 @@ def about_origin(system: System, names: Names, origin: Origin) -> list[str]:
                 return []
             where = f"of segment {switch.segment}" if switch.segment else "of the core"
             return [f"switch {switch.name} {where}, datapath {switch.dpid:#x}"]
+
+
+def _about_router(system: System, gateway: Gateway) -> list[str]:
+    """Where a network's router is, and what it has outside."""
+    network = system.model.network(gateway.ref)
+    subnets = [subnet_text(subnet) for subnet in network.subnets] if network is not None else []
+    state = "" if system.is_fit_gateway(gateway.switch) else ", which is no gateway now (`vnet gateway list` says why)"
+    outside = f"the way out to {gateway.outside} by gateway {gateway.switch}{state}"
+    address = ""
+    if gateway.address is not None:
+        ports = f", ports {format_ports(gateway.ports)}" if gateway.ports is not None else ""
+        address = f"; IPv4 sources become {gateway.address}{ports}"
+    return [
+        f"router of {gateway.ref}: MAC {format_mac(gateway.mac)}, {'; '.join(subnets) or 'no subnet'}",
+        f"{outside}{address}; conntrack zone {gateway.zone}",
+    ]
 
 
 def _where(system: System, owner: Network | Combination) -> list[str]:
@@ -264,6 +356,8 @@ def _where(system: System, owner: Network | Combination) -> list[str]:
         grant for s in sorted(system.fabric.segments) if (grant := system.model.grant(s, owner.number)) is not None
     ]
     reasons += [f"tags: {', '.join(f'{grant.segment}: {grant.tag}' for grant in grants)}"] if grants else []
+    gateway = system.model.gateway(_last_of(owner))
+    reasons += _about_router(system, gateway) if gateway is not None else []
     return reasons
 
 
@@ -279,6 +373,8 @@ def _about(system: System, member: Member) -> list[str]:
     origin = "chosen by the controller" if interface.chosen else "given"
     asked, policy = ", ".join(interface.asked) or "none", ", ".join(interface.by_policy)
     networks = f"networks asked for: {asked}" + (f"; by policy: {policy}" if policy else "")
+    leases = ", ".join(map(format_prefix, interface.leases))
+    networks += f"; addresses given to it: {leases}" if leases else ""
     return [f"{member} {state} {where}; MAC {mac}, {origin}; {networks}"]
 
 

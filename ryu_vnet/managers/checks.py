@@ -95,6 +95,8 @@ def _place_problems(fabric: Fabric, wires: Container[Place], place: Place, where
         yield Problem(where, f"switch {place.switch} is in no segment", "core switches carry labels alone")
     if place in wires:
         yield Problem(where, f"port {place} is used by a link of the fabric", "a port that no link uses")
+    if switch is not None and any(uplink.port == place.port for uplink in switch.uplinks):
+        yield Problem(where, f"port {place} is an uplink of the fabric", "a port that nothing uses")
 
 
 def sharing_problems(draft: Draft, fabric: Fabric, rules: Rulebook) -> Iterator[Problem]:

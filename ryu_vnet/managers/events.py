@@ -55,7 +55,9 @@ class Event:
 
     def concerns(self, name: str) -> bool:
         """Whether it is about something: its subject, what belongs to that tenant, or what it changed."""
-        subjects = [self.subject, *(change["key"].partition("/")[2] for change in self.details.get("changes", ()))]
+        changes = self.details.get("changes", ())
+        subjects = [self.subject, *(change["key"].partition("/")[2] for change in changes)]
+        subjects += [change["of"] for change in changes if "of" in change]
         return any(subject == name or subject.startswith(f"{name}/") for subject in subjects)
 
     def document(self) -> Json:

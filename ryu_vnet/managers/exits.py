@@ -225,6 +225,20 @@ def check_let_in(work: Work, model: Model) -> None:
             _check_floating(work, value)
         elif isinstance(value, Forward):
             _check_forward(work, value, key)
+        elif isinstance(value, Network):
+            _check_network(work, value)
+
+
+def _check_network(work: Work, network: Network) -> None:
+    """That a network which is another now still has what it lets in."""
+    for value in work.draft.let_in(network.ref):
+        has_way = network.exit is not None and network.exit.outside == value.outside
+        if not has_way or not any(value.inside in subnet for subnet in network.subnets):
+            what = "a way out to " + value.outside if not has_way else "a subnet with " + str(value.inside)
+            raise Conflict(
+                f"network {network.ref} would be without {what}, and {value.address} is for {value.inside} in it: "
+                "give that up first"
+            )
 
 
 def _check_floating(work: Work, value: Floating) -> None:

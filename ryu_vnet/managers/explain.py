@@ -15,11 +15,10 @@ from ..compiler.pipeline import (
     ADJACENCY_REG,
     CHOICE_REG,
     FIRST_LABEL,
-    FROM_REG,
     INTERFACE_REG,
     NETWORK_REG,
     STAGE_BY_TABLE,
-    From,
+    UPLINK_REG,
     Toward,
 )
 from ..compiler.rows import (
@@ -41,9 +40,11 @@ from ..compiler.source import ADVERTISEMENT, ARP, IPV4, IPV6, RARP, SOLICITATION
 from ..fabric.declared import Fabric, LinkKind
 from ..fabric.observed import PortState
 from ..model.names import PLACED_MAC_MASK, format_mac
+from ..model.outside import SHARED_ZONE
 from ..model.state import Member, Model
 from ..model.traffic import format_ethertype, format_ports, format_protocol
 from ..model.values import Place
+from .explain_outside import outside_meanings
 
 _LISTED = 6
 """How many targets of a fan-out are named before the rest is counted."""
@@ -61,6 +62,9 @@ class Names:
         self._interfaces = {
             interface.number: str(Member(node, interface)) for node in model.nodes() for interface in node.interfaces
         }
+        self._interfaces |= {gateway.interface: f"the router of {gateway.ref}" for gateway in model.gateways()}
+        self._routers = {gateway.interface: gateway.ref for gateway in model.gateways()}
+        self._zones = {gateway.zone: gateway.ref for gateway in model.gateways()}
         self._switches = {switch.number: name for name, switch in fabric.switches.items()}
         self._segments = {number: name for name, number in fabric.segments.items()}
 
@@ -69,7 +73,7 @@ class Names:
         return self._networks.get(number, f"network number {number}")
 
     def interface(self, number: int) -> str:
-        """`red/vm1.1 eth0`."""
+        """`red/vm1.1 eth0`; `the router of red/web`, which has a number as interfaces have."""
         return self._interfaces.get(number, f"interface number {number}")
 
     def switch(self, number: int) -> str:
@@ -82,13 +86,22 @@ class Names:
         return f"segment {name}" if name else f"segment number {number}"
 
     def origin(self, origin: Origin) -> str:
-        """What a row exists for: `network red/X`, `interface red/vm1.1 eth0`, `switch host1`."""
+        """What a row exists for: `network red/X`, `interface red/vm1.1 eth0`, `router of red/web`, `switch host1`."""
+        if origin.subject is Subject.INTERFACE and origin.number in self._routers:
+            return f"router of {self._routers[origin.number]}"
         names: dict[Subject, Callable[[int], str]] = {
             Subject.SWITCH: self.switch,
             Subject.NETWORK: self.network,
             Subject.INTERFACE: self.interface,
         }
         return f"{origin.subject.name.lower()} {names[origin.subject](origin.number)}"
+
+    def zone(self, number: int) -> str:
+        """Whose conntrack zone it is."""
+        if number == SHARED_ZONE:
+            return "the zone that networks share"
+        ref = self._zones.get(number)
+        return f"the zone of {ref}" if ref else f"zone {number}"
 
     def adjacency(self, value: int) -> str:
         """Where an adjacency leads."""
@@ -134,13 +147,17 @@ class Meanings:
             "FORWARD": self._forward_row,
             "EGRESS": self._egress_row,
             "ENCAP": self._encap_row,
+            **outside_meanings(names, self.port),
         }
 
     def row(self, row: Row) -> str:
         """What a row says."""
         stage = STAGE_BY_TABLE.get(row.table)
         conditions = {condition.field.name: condition for condition in row.match}
-        return self._stages[stage.name](row, conditions) if stage else ""
+        if stage is None:
+            return ""
+        said = self._stages.get(stage.name)
+        return said(row, conditions) if said is not None else stage.purpose
 
     def group(self, group: Group) -> str:
         """What a group does."""
@@ -157,9 +174,14 @@ class Meanings:
 
     def _port_row(self, row: Row, conditions: dict[str, FieldMatch]) -> str:
         number = conditions[f.IN_PORT.name].value
-        if _set(row.actions, FROM_REG.field) == From.ACCESS:
+        if row.origin.subject is Subject.INTERFACE:
             return f"{self.port(number)} belongs to {self._names.interface(row.origin.number)}"
         port = self._ports.get(number, "")
+        if _set(row.actions, UPLINK_REG.field) is not None:
+            switch = self._names.fabric.switches.get(self._switch)
+            uplinks = switch.uplinks if switch is not None else ()
+            to = next((uplink.outside for uplink in uplinks if uplink.port == port), "an outside network")
+            return f"{self.port(number)} is the uplink to {to}"
         if row.goto is None:
             learn = self._names.fabric.learns.get(Place(self._switch, port))
             whose = f" of tenant {learn.tenant}" if learn is not None else ""
@@ -254,6 +276,9 @@ class Meanings:
         toward = conditions[ADJACENCY_REG.field.name]
         if toward.mask is not None:
             return "what came from the core does not go back to it"
+        uplink = _set(row.actions, UPLINK_REG.field)
+        if uplink is not None:
+            return f"to {self._names.adjacency(toward.value)}, which is here: outside by {self.port(uplink)}"
         how = "tagged, " if any(isinstance(action, PushVlan) for action in row.actions) else ""
         ports = [self.port(action.port) for action in row.actions if isinstance(action, Output)]
         groups = [self._groups[action.group] for action in row.actions if isinstance(action, ToGroup)]

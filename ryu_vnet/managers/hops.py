@@ -103,6 +103,15 @@ class Hops:
                 text = f"next router {hop.address} is {format_mac(hop.mac)} on {place}"
                 self._system.note("gateway", hop.switch, text, {"port": str(place), "address": str(hop.address)})
 
+    def answers(self, place: Place, hop: Address) -> bool | None:
+        """Whether a next router on an uplink has answered lately; None while it was not asked for long enough."""
+        now, since = self._clock(), self._asked.get((place, hop))
+        if since is None:
+            return None
+        if now - self._heard.get((place, hop), -inf) <= SILENT_SECONDS:
+            return True
+        return None if now - since <= SILENT_SECONDS else False
+
     def is_silent(self, place: Place) -> bool:
         """Whether a next router on an uplink does not answer, though it has been asked for long enough."""
         now = self._clock()

@@ -220,8 +220,8 @@ def delete_floating(draft: Draft, tenant: str, text: str) -> None:
     raise NotFound(f"tenant {tenant} has no floating address {address}")
 
 
-def put_forward(draft: Draft, fabric: Fabric, tenant: str, spec: ForwardSpec, where: str) -> None:
-    """Let what comes for a port in to a member. Raises Invalid, NotFound, Conflict."""
+def put_forward(draft: Draft, fabric: Fabric, tenant: str, spec: ForwardSpec, where: str) -> Forward:
+    """Let what comes for a port in to a member; returns what was put. Raises Invalid, NotFound, Conflict."""
     network, way_out = _with_exit(draft, tenant, spec.network, f"{where}.network")
     gateway = draft.gateway(network.ref)
     if spec.address is not None:
@@ -245,6 +245,7 @@ def put_forward(draft: Draft, fabric: Fabric, tenant: str, spec: ForwardSpec, wh
     if isinstance(known, Forward) and known.tenant != tenant:
         raise Conflict(f"{spec.protocol} port {spec.port} of {outer} is another tenant's: take another port")
     draft.put(new)
+    return new
 
 
 def delete_forward(draft: Draft, tenant: str, address: str, protocol: str, port: int) -> None:

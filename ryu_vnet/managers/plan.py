@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from ..compiler.presence import Presence
-from ..fabric.declared import Fabric, Link, Switch
+from ..fabric.declared import Fabric, Link, Outside, Switch
+from ..model.outside import Floating, Forward, Gateway
 from ..model.values import Node, TagGrant, Value, key_of
 from .difference import Before, Contents
+from .outside_words import named, told
 from .plan_fields import Fields, fields_of
 
 V = TypeVar("V")
@@ -107,7 +109,11 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a request would change. `others` has what else is declared by name, each with its kind: `policy/web`.
+    """What a request would change.
+
+    `floating` and `forwards` have what is let in to networks, `gateways` what is granted to those that have a way out:
+    with all that there is to it where it comes or goes, by name where it changes. `others` has what else is declared by
+    name, each with its kind: `policy/web`.
 
     `started` has the nodes that begin to run, new ones too, and `stopped` those that run no more.
     """
@@ -116,6 +122,9 @@ class Plan:
     tenants: Difference
     networks: Difference
     nodes: Difference
+    floating: Difference
+    forwards: Difference
+    gateways: Difference
     others: Difference
     started: Listed[str]
     stopped: Listed[str]
@@ -128,6 +137,7 @@ class Plan:
     segments: Difference
     switches: Difference
     links: Difference
+    outside: Difference
     mtu: FieldChange | None
     rows: Rows
 
@@ -167,11 +177,14 @@ def plan_of(found: Found, most: int) -> Plan:
     """All of it, with `most` entries of each list at most."""
     kinds: dict[str, list[tuple[str, Value | None, Value | None]]] = {}
     for old, new in found.changes:
-        kind, _, name = key_of(_either(old, new)).partition("/")
+        value = _either(old, new)
+        kind, _, name = key_of(value).partition("/")
+        if isinstance(value, Floating | Forward | Gateway):
+            name = told(value) if old is None or new is None else named(value)
         if kind not in _INTERNAL:
             kinds.setdefault(kind, []).append((name, old, new))
-    declared = (kinds.pop(kind, []) for kind in ("tenant", "network", "node"))
-    tenants, networks, nodes = (_difference(values, fields_of, most) for values in declared)
+    declared = (kinds.pop(kind, []) for kind in ("tenant", "network", "node", "floating", "forward", "gateway"))
+    tenants, networks, nodes, *let_in, gateways = (_difference(values, fields_of, most) for values in declared)
     others = [(f"{kind}/{name}", old, new) for kind, values in kinds.items() for name, old, new in values]
     before, after = found.fabrics
     return Plan(
@@ -179,6 +192,9 @@ def plan_of(found: Found, most: int) -> Plan:
         tenants=tenants,
         networks=networks,
         nodes=nodes,
+        floating=let_in[0],
+        forwards=let_in[1],
+        gateways=gateways,
         others=_difference(others, fields_of, most),
         started=_listed(_running(found.changes, old=False), most),
         stopped=_listed(_running(found.changes, old=True), most),
@@ -191,6 +207,7 @@ def plan_of(found: Found, most: int) -> Plan:
         segments=_compared(found.fabrics, lambda fabric: {name: {} for name in fabric.segments}, most),
         switches=_compared(found.fabrics, lambda fabric: {n: _switch(s) for n, s in fabric.switches.items()}, most),
         links=_compared(found.fabrics, lambda fabric: {_link(link): {} for link in fabric.links}, most),
+        outside=_compared(found.fabrics, lambda fabric: {n: _outside(o) for n, o in fabric.outsides.items()}, most),
         mtu=FieldChange("mtu", str(before.mtu), str(after.mtu)) if before.mtu != after.mtu else None,
         rows=_rows(found.rows, most),
     )
@@ -239,7 +256,13 @@ def _compared(fabrics: tuple[Fabric, Fabric], parts: Callable[[Fabric], Mapping[
 
 
 def _switch(switch: Switch) -> Fields:
-    return {"dpid": f"{switch.dpid:#x}", "segment": switch.segment, "ovsdb": switch.ovsdb}
+    uplinks = {f"uplinks.{one.port}": ", ".join([one.outside, *map(str, one.addresses)]) for one in switch.uplinks}
+    return {"dpid": f"{switch.dpid:#x}", "segment": switch.segment, "ovsdb": switch.ovsdb, **uplinks}
+
+
+def _outside(outside: Outside) -> Fields:
+    addresses, hops = (", ".join(map(str, parts)) or None for parts in (outside.addresses, outside.next_hops))
+    return {"addresses": addresses, "next_hops": hops, "mtu": str(outside.mtu)}
 
 
 def _link(link: Link) -> str:

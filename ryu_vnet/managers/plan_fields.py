@@ -6,8 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 from ..model.documents import to_document
-from ..model.traffic import format_term
+from ..model.outside import Gateway
+from ..model.outside_documents import exit_document
+from ..model.traffic import format_ports, format_term
 from ..model.values import Network, Value
+from .outside_words import subnet_text
 
 Fields: TypeAlias = Mapping[str, str | None]
 """The text of each field; None where there is nothing in it."""
@@ -22,7 +25,22 @@ def fields_of(value: Value) -> Fields:
     """The fields of a value; those of an interface start with its name: `eth0.mac`."""
     if isinstance(value, Network):
         traffic = [format_term(term) for term in value.traffic]
-        return {"tagged": _text(value.tagged), "traffic": _text(traffic), "number": str(value.number)}
+        way_out = exit_document(value.exit) if value.exit is not None else {}
+        return {
+            "tagged": _text(value.tagged),
+            "traffic": _text(traffic),
+            "number": str(value.number),
+            "subnets": "; ".join(map(subnet_text, value.subnets)) or None,
+            **{"outside" if name == "outside" else f"outside.{name}": _text(part) for name, part in way_out.items()},
+        }
+    if isinstance(value, Gateway):
+        return {
+            "switch": value.switch,
+            "outside": value.outside,
+            "address": _text(value.address),
+            "ports": format_ports(value.ports) if value.ports is not None else None,
+            "zone": str(value.zone),
+        }
     return dict(_fields(to_document(value)))
 
 

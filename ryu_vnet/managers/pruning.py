@@ -12,18 +12,22 @@ from collections.abc import Iterator
 from enum import Enum
 
 from ..errors import Conflict, Invalid, Problem
+from ..model.outside import Floating
+from ..model.traffic import parse_protocol
 from ..schema import Intent, TenantSpec
 from . import requests
+from .outside import parse_address
 from .requests import Work
 
-_KINDS = ("tenant/", "network/", "node/")
+_KINDS = ("tenant/", "network/", "node/", "floating/", "forward/")
 """What the keys of values begin with that may be removed so."""
 _NAMED = 5
 """Members that are named where a network cannot be removed."""
 
 
 class Prune(str, Enum):
-    """What is removed: nothing, networks and nodes of the tenants that are named, or also all other tenants."""
+    """What is removed: nothing, what the tenants that are named have of networks, nodes, floating addresses and
+    forwarded ports, or also all other tenants."""
 
     NONE = "none"
     NAMED = "named"
@@ -44,7 +48,7 @@ def apply(work: Work, intent: Intent, prune: Prune = Prune.NONE, removal: str | 
 
 
 def removal_of(work: Work) -> str:
-    """What a draft removes of tenants, networks and nodes, as a text that is different for anything else."""
+    """What a draft removes of tenants and what they have, as a text that is different for anything else."""
     gone = sorted(key for key, value in work.draft.changes.items() if value is None and key.startswith(_KINDS))
     return hashlib.sha256("\n".join(gone).encode()).hexdigest()[:32]
 
@@ -52,17 +56,34 @@ def removal_of(work: Work) -> str:
 def _prune(work: Work, intent: Intent, prune: Prune) -> None:
     found: list[Problem] = []
     for name, spec in intent.tenants.items():
+        _prune_let_in(work, name, spec)
         _prune_nodes(work, name, spec)
         found += _prune_networks(work, name, spec)
     if prune is Prune.ALL and "tenants" in intent.model_fields_set:
-        nothing = TenantSpec(networks={}, nodes={})
+        nothing = TenantSpec(networks={}, nodes={}, floating={}, forwards=[])
         for tenant in work.draft.tenants():
             if tenant.name not in intent.tenants:
+                _prune_let_in(work, tenant.name, nothing)
                 _prune_nodes(work, tenant.name, nothing)
                 found += _prune_networks(work, tenant.name, nothing)
                 work.draft.delete(tenant)
     if found:
         raise Invalid(found)
+
+
+def _prune_let_in(work: Work, tenant: str, spec: TenantSpec) -> None:
+    """What comes in to a network goes first: a network that is still reached from outside cannot be removed."""
+    floating = {parse_address(text, f"tenants.{tenant}.floating") for text in spec.floating}
+    # Of a network no two addresses have one port: whether it is named or left to us makes no difference.
+    forwards = {(one.network, parse_protocol(one.protocol, "protocol"), one.port) for one in spec.forwards}
+    for network in work.draft.networks(tenant):
+        for value in work.draft.let_in(network.ref):
+            if isinstance(value, Floating):
+                is_named, key = value.address in floating, "floating"
+            else:
+                is_named, key = (value.network, value.protocol, value.port) in forwards, "forwards"
+            if not is_named and key in spec.model_fields_set:
+                work.draft.delete(value)
 
 
 def _prune_nodes(work: Work, tenant: str, spec: TenantSpec) -> None:
@@ -83,5 +104,9 @@ def _prune_networks(work: Work, tenant: str, spec: TenantSpec) -> Iterator[Probl
             named = ", ".join(member.node.ref for member in members[:_NAMED]) + (", ..." if members[_NAMED:] else "")
             what = f"network {network.ref} is not named, so it would be removed, and {named} would still be in it"
             yield Problem(f"tenants.{tenant}.networks", what, "name it, or take them out of it")
+        elif let_in := work.draft.let_in(network.ref):
+            named = ", ".join(str(value.address) for value in let_in[:_NAMED]) + (", ..." if let_in[_NAMED:] else "")
+            what = f"network {network.ref} is not named, so it would be removed, and {named} would still lead to it"
+            yield Problem(f"tenants.{tenant}.networks", what, "name it, or say floating: {} and forwards: []")
         else:
             requests.delete_network(work, tenant, network.name)

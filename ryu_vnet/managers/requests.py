@@ -324,7 +324,9 @@ def _interface(
     number = old.number if old else work.allocator.interface_number()
     # Whoever gives us the address back that we have chosen asks for no other.
     chosen = old is not None and old.chosen and old.known_mac == mac
-    networks, leases = tuple(sorted({*spec.networks})), old.leases if old else ()
+    networks = tuple(sorted({*spec.networks}))
+    leases = tuple(parse_prefix(text, f"{where}.leases[{index}]") for index, text in enumerate(spec.leases))
+    leases = leases or (old.leases if old else ())
     new = Interface(name, number, mac, ips, None, networks, chosen, iface_id=spec.iface_id, leases=leases)
     new = _at(work, new, place)
     if old is None or old.place != place:

@@ -2,15 +2,58 @@
 
 from __future__ import annotations
 
+from ..fabric.declared import Outside, Uplink
+from ..model.outside import Exit, Subnet
 from ..model.traffic import Term, format_ethertype, format_ports, format_protocol
 from ..model.values import Network
-from ..schema import NetworkSpec, TrafficSpec
+from ..schema import (
+    ExitSpec,
+    NetworkSpec,
+    OutsideSpec,
+    SubnetSpec,
+    TrafficSpec,
+    UplinkSpec,
+)
 
 
 def network_spec(network: Network) -> NetworkSpec:
     """What `requests.put_network` makes this network of."""
     traffic = [_traffic_spec(term) for term in network.traffic]
-    return NetworkSpec(tagged=network.tagged, traffic=traffic, reserve=[*network.reserve])
+    return NetworkSpec(
+        tagged=network.tagged,
+        traffic=traffic,
+        reserve=[*network.reserve],
+        subnets=[_subnet_spec(subnet) for subnet in network.subnets],
+        outside=_exit_spec(network.exit) if network.exit is not None else None,
+    )
+
+
+def _subnet_spec(subnet: Subnet) -> SubnetSpec:
+    gateway = "first" if subnet.gateway == subnet.prefix[1] else subnet.gateway and str(subnet.gateway)
+    dns = [str(server) for server in subnet.dns]
+    return SubnetSpec(prefix=str(subnet.prefix), gateway=gateway, dns=dns, dhcp=subnet.dhcp)
+
+
+def _exit_spec(way_out: Exit) -> ExitSpec:
+    return ExitSpec(
+        network=way_out.outside,
+        gateways=[*way_out.gateways],
+        address=str(way_out.address) if way_out.address is not None else None,
+        ports=format_ports(way_out.ports) if way_out.ports is not None else None,
+        prefix=str(way_out.prefix) if way_out.prefix is not None else None,
+    )
+
+
+def uplink_spec(uplink: Uplink) -> UplinkSpec:
+    """What `outside.uplinks_of` makes this uplink of."""
+    return UplinkSpec(outside=uplink.outside, addresses=[str(own) for own in uplink.addresses])
+
+
+def outside_spec(outside: Outside) -> OutsideSpec:
+    """What `outside.outsides_of` makes this outside network of."""
+    return OutsideSpec(
+        addresses=[*map(str, outside.addresses)], next_hops=[*map(str, outside.next_hops)], mtu=outside.mtu
+    )
 
 
 def _traffic_spec(term: Term) -> TrafficSpec:

@@ -10,15 +10,18 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ..compiler.pipeline import STAGE_BY_TABLE
-from ..fabric.declared import LinkKind
+from ..fabric.declared import LinkKind, Uplink
+from ..model.names import format_mac
+from ..model.outside import router_mac
 from ..model.state import Member
 from ..model.traffic import format_term
-from ..model.values import LABELS, Network, Place
+from ..model.values import Network, Place
 from ..openflow.changes import Kind
 from ..openflow.rows import decode_group, decode_row
 from ..schema import NetworkSpec
 from .bridge import BridgeReport, refusals, warnings
 from .explain import Meanings, Names
+from .outside_status import ExitStatus, SubnetStatus, exit_status, has_router, subnet_statuses
 from .programme import origin_of_group
 from .specs import network_spec
 from .system import System
@@ -111,7 +114,8 @@ class NetworkStatus:
     what a PUT takes.
 
     `members` may be the first ones alone: then `members_next` says after which it goes on. `member_nodes` says how many
-    nodes it has. `made_by` is the template of policies that makes it, None where somebody asked for it.
+    nodes it has. `made_by` is the template of policies that makes it, None where somebody asked for it. `exit` is its
+    way out, as it was granted; `router_mac` is that of its router on every switch, None where no subnet has one.
     """
 
     tenant: str
@@ -128,11 +132,15 @@ class NetworkStatus:
     member_nodes: int
     reserve: list[str]
     made_by: str | None
+    subnets: list[SubnetStatus]
+    router_mac: str | None
+    exit: ExitStatus | None
 
 
 @dataclass(frozen=True, slots=True)
 class RestingStatus:
-    """An identifier that rests. `held_by` names the switches that may still have a rule for it."""
+    """An identifier that rests: a label, a tag of a segment or a conntrack zone. `held_by` names the switches that may
+    still have a rule for it."""
 
     kind: str
     segment: str | None
@@ -257,14 +265,15 @@ def _origin_of_group(common: _Common, name: str, number: int) -> str:
 
 
 def _port_troubles(common: _Common, name: str) -> Iterator[PortTrouble]:
-    """The ports that links and running nodes need, and that are missing or down; none while the switch was never
-    heard of. Looks at the switch's own ports alone, not at all nodes."""
+    """The ports that links, uplinks and running nodes need, and that are missing or down; none while the switch was
+    never heard of. Looks at the switch's own ports alone, not at all nodes."""
     system = common.system
     ports = system.ports.get(name)
     if ports is None:
         return
     wires = system.fabric.wires_of[name]
     needed = {place.port: _wire(kind, far) for place, (kind, far) in wires.items()}
+    needed |= {uplink.port: _uplink(uplink) for uplink in system.fabric.switches[name].uplinks}
     doubtful = {*common.missing.get(name, ()), *(port for port, state in ports.items() if not state.up)}
     for port in doubtful - needed.keys():
         member = system.model.at(Place(name, port))
@@ -282,10 +291,11 @@ def port_statuses(system: System, name: str, after: str = "", most: int | None =
     require_switch(system, name)
     ports = system.ports.get(name, {})
     wires = {place.port: wire for place, wire in system.fabric.wires_of[name].items()}
+    uplinks = {uplink.port: _uplink(uplink) for uplink in system.fabric.switches[name].uplinks}
     found = []
     for port in sorted(port for port in ports if port > after)[:most]:
         member = system.model.at(Place(name, port))
-        used_by = _wire(*wires[port]) if port in wires else _who(member) if member is not None else None
+        used_by = _wire(*wires[port]) if port in wires else _who(member) if member is not None else uplinks.get(port)
         learn = system.fabric.learns.get(Place(name, port))
         learns = learn.tenant if learn is not None else None
         found.append(PortStatus(port, ports[port].number, ports[port].up, used_by, learns))
@@ -294,6 +304,10 @@ def port_statuses(system: System, name: str, after: str = "", most: int | None =
 
 def _wire(kind: LinkKind, far: Place) -> str:
     return f"the {kind.value} link to {far}"
+
+
+def _uplink(uplink: Uplink) -> str:
+    return f"the uplink to {uplink.outside}"
 
 
 def _who(member: Member) -> str:
@@ -323,6 +337,9 @@ def network_status(system: System, network: Network, most: int | None = None) ->
         member_nodes=len(system.model.member_nodes(network.ref)),
         reserve=[*network.reserve],
         made_by=network.made_by,
+        subnets=subnet_statuses(network),
+        router_mac=format_mac(router_mac(network.number)) if has_router(network) else None,
+        exit=exit_status(system, network),
     )
 
 
@@ -372,8 +389,8 @@ def resting_statuses(system: System) -> list[RestingStatus]:
     """The identifiers that may not be granted to another network yet."""
     return [
         RestingStatus(
-            kind="label" if resting.space == LABELS else "tag",
-            segment=None if resting.space == LABELS else resting.space.partition(":")[2],
+            kind=resting.space.partition(":")[0],
+            segment=resting.space.partition(":")[2] or None,
             identifier=resting.identifier,
             held_by=system.holders(resting),
         )

@@ -10,8 +10,11 @@ from typing import Any
 
 from ..fabric.declared import Fabric
 from ..model.documents import to_document
+from ..model.outside import Floating, Forward, Gateway
 from ..model.state import Model
+from ..model.traffic import format_ports
 from ..model.values import Combination, Counters, Network, Node, Resting, TagGrant, Value, key_of
+from .outside_words import named, subnet_text
 
 Json = dict[str, Any]
 Changes = Iterable[tuple[Value | None, Value | None]]
@@ -21,6 +24,8 @@ MOST_CHANGES = 20
 """How many changed values are told in full; the others are counted. An event must not grow with a request."""
 MOST_ITEMS = 8
 """How much of a list is told."""
+_KINDS = {"floating": "floating address", "forward": "forwarded port", "nexthop": "next router"}
+"""What people call what has another key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +50,13 @@ def account(changes: Changes, model: Model, fabrics: tuple[Fabric, Fabric] | Non
         if _identifier(old) != _identifier(new):
             granted += names.identifiers(new)
             given_back += names.identifiers(old)
-        if isinstance(old or new, TagGrant | Combination):
+        if isinstance(old or new, TagGrant | Combination) or _comes_with_network(old, new):
             continue
         key = _key(old, new)
         what = "made" if old is None else "deleted" if new is None else "changed"
         counts[what, key.partition("/")[0]] += 1
         if len(told) < MOST_CHANGES:
-            told.append({"key": key, **_difference(old, new)})
+            told.append({"key": key, **_owner(old, new), **_difference(old, new)})
     if fabrics is not None:
         told.insert(0, {"key": "fabric", **_fabric_difference(*fabrics)})
     details: Json = {"changes": told}
@@ -62,13 +67,24 @@ def account(changes: Changes, model: Model, fabrics: tuple[Fabric, Fabric] | Non
     if given_back:
         details["given_back"] = given_back[:MOST_CHANGES]
     one = told[0] if len(told) == 1 and "more" not in details else None
-    subject = one["key"].partition("/")[2] if one else ""
+    subject = one.get("of", one["key"].partition("/")[2]) if one else ""
     return Account(subject, _sentence(one, counts, fabrics is not None), details)
 
 
 def _key(old: Value | None, new: Value | None) -> str:
     value = new if new is not None else old
     return key_of(value) if value is not None else ""
+
+
+def _comes_with_network(old: Value | None, new: Value | None) -> bool:
+    """Whether it is a gateway that is granted with a way out, or given back with it: nobody asks for it itself."""
+    return isinstance(old or new, Gateway) and (old is None or new is None)
+
+
+def _owner(old: Value | None, new: Value | None) -> Json:
+    """The network that something belongs to whose key does not say so, and what people call it."""
+    value = new if new is not None else old
+    return {"of": value.ref, "what": named(value)} if isinstance(value, Floating | Forward) else {}
 
 
 # --- old and new ------------------------------------------------------------------------------------------------------
@@ -91,7 +107,10 @@ def _flat(value: Value | None) -> Json:
     """What a value has, by dotted path, without what its key says and what is usual."""
     if value is None:
         return {}
-    return {path: part for path, part in _paths(to_document(value)) if path not in ("tenant", "name")}
+    document = to_document(value)
+    if isinstance(value, Network):
+        document = {**document, "subnets": [subnet_text(subnet) for subnet in value.subnets]}
+    return {path: part for path, part in _paths(document) if path not in ("tenant", "name")}
 
 
 def _paths(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -118,7 +137,8 @@ def _fabric_difference(old: Fabric, new: Fabric) -> Json:
         names = sorted(name for name, switch in fabric.switches.items() if other.switches.get(name) != switch)
         links = sorted(f"{link.a} - {link.b}" for link in {*fabric.links} - {*other.links})
         found: Json = {"mtu": fabric.mtu} if fabric.mtu != other.mtu else {}
-        for name, parts in (("switches", names), ("links", links)):
+        outsides = sorted(name for name, one in fabric.outsides.items() if other.outsides.get(name) != one)
+        for name, parts in (("switches", names), ("links", links), ("outside", outsides)):
             if parts:
                 found[name] = [
                     *parts[:MOST_ITEMS],
@@ -139,6 +159,8 @@ def _identifier(value: Value | None) -> int | None:
             return value.number
         case TagGrant():
             return value.tag
+        case Gateway():
+            return value.zone
         case _:
             return None
 
@@ -169,6 +191,9 @@ class _Names:
             case TagGrant():
                 network = self._refs.get(value.network, str(value.network))
                 return [{"tag": value.tag, "segment": value.segment, "network": network}]
+            case Gateway():
+                has = {"address": str(value.address), "ports": format_ports(value.ports)} if value.ports else {}
+                return [{"zone": value.zone, "gateway": value.switch, "network": value.ref, **has}]
             case _:
                 return []
 
@@ -180,6 +205,7 @@ def _sentence(one: Json | None, counts: Mapping[tuple[str, str], int], is_fabric
     """`changed node red/vm1: running no -> yes`, or `made 2 networks, 5 nodes`."""
     if one is not None and one["key"] != "fabric":
         kind, _, name = one["key"].partition("/")
+        kind, name = _KINDS.get(kind, kind), f"{one['what']} for {one['of']}" if "of" in one else name
         if one["old"] is None:
             return f"made {kind} {name}"
         if one["new"] is None:
@@ -190,10 +216,14 @@ def _sentence(one: Json | None, counts: Mapping[tuple[str, str], int], is_fabric
         return f"changed {kind} {name}: {', '.join(steps)}"
     parts = ["declared the fabric"] if is_fabric else []
     for what in ("made", "changed", "deleted"):
-        kinds = [f"{n} {kind}{'s' if n > 1 else ''}" for (done, kind), n in sorted(counts.items()) if done == what]
+        kinds = [_many(n, _KINDS.get(kind, kind)) for (done, kind), n in sorted(counts.items()) if done == what]
         if kinds:
             parts.append(f"{what} {', '.join(kinds)}")
     return "; ".join(parts)
+
+
+def _many(count: int, kind: str) -> str:
+    return f"{count} {kind}{('es' if kind.endswith('s') else 's') if count > 1 else ''}"
 
 
 def _word(value: Any) -> str:

@@ -37,7 +37,7 @@ from ..fabric.documents import (
 from ..fabric.observed import PortState, Topology
 from ..model.documents import from_document, to_document
 from ..model.state import Draft, Model
-from ..model.values import LABELS, Network, Node, Place, Resting, Value, key_of
+from ..model.values import Network, Node, Place, Resting, Value, key_of
 from ..openflow.replies import PacketIn
 from ..openflow.wire import Version
 from ..store.interface import Store
@@ -706,11 +706,11 @@ class System:
     def holders(self, resting: Resting, late: Iterable[str] | None = None) -> list[str]:
         """The switches that may still have a rule for an identifier that rests, by name.
 
-        Any switch of the segment (for a label, of the fabric) that has not shown since then that it has exactly
-        what it is to have. Which rules a switch held before it went away is not remembered, on purpose. `late` has
-        those that are not in step, where they are known already.
+        Any switch of the segment (for a label or a zone, of the fabric) that has not shown since then that it has
+        exactly what it is to have. Which rules a switch held before it went away is not remembered, on purpose. `late`
+        has those that are not in step, where they are known already.
         """
-        segment = None if resting.space == LABELS else resting.space.partition(":")[2]
+        segment = resting.space.partition(":")[2] or None
         return [
             name
             for name in (self.delivery.out_of_step() if late is None else late)

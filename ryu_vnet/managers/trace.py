@@ -7,12 +7,15 @@ older ones.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
 from typing import TypeVar
 
-from ..compiler.pipeline import ADJACENCY_REG, CHOICE_REG, INTERFACE_REG, NETWORK_REG, REGISTERS
+from ..compiler.outward import addresses_in
+from ..compiler.pipeline import ADJACENCY_REG, CHOICE_REG, INTERFACE_REG, NETWORK_REG, REGISTERS, switch_mac
 from ..errors import Invalid, NotFound, Problem
-from ..fabric.declared import LinkKind
+from ..fabric.declared import LinkKind, Switch
 from ..model.names import Prefix, format_mac, parse_mac
+from ..model.outside import Address, Floating, host_part, router_mac
 from ..model.state import Member
 from ..model.values import Place
 from ..verify import frames
@@ -26,10 +29,27 @@ from .system import System
 
 KINDS = ("icmp", "ipv6", "arp", "broadcast", "ethertype")
 """An ICMP echo over IPv4 or IPv6, an ARP request, a broadcast and a unicast of an EtherType of its own."""
+_SOMEBODY = 0x02_00_00_00_00_01
+"""The MAC address of a next router that has not said its own yet."""
 EXPERIMENTAL = 0x88B5
 """EtherType for local experiments (IEEE 802, 9.2.4): it stands for whatever is not IP or ARP."""
 
 _Part = TypeVar("_Part")
+
+
+_UNKNOWN = "the simulator does not know the action"
+"""What the simulator says of an action that it has no words for."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Whom the frame is from: an interface, or (without `member`) somebody outside, by way of a gateway."""
+
+    text: str
+    mac: int
+    place: Place | None
+    member: Member | None
+    address: Address | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +59,24 @@ class _Target:
     text: str
     mac: int
     member: Member | None
+    address: Address | None = None
 
 
 def trace(system: System, source: str, target: str | None, kind: str | None) -> Route:
-    """Follow one frame from `tenant/node[:interface]` to another, to a MAC address, or (None) to everybody.
+    """Follow one frame from `tenant/node[:interface]` to another, to a MAC address, to an IP address inside or outside,
+    or (None) to everybody; or from an IP address outside to one that networks of ours have there.
 
     Raises Invalid and NotFound.
     """
     if kind is not None and kind not in KINDS:
         raise Invalid(Problem("kind", f"{kind!r} is not a kind of frame", f"one of {', '.join(KINDS)}"))
-    sender = _member(system, source, "from")
-    aim = _target(system, target, kind)
+    outer = _ip(source)
+    if outer is not None:
+        sender, aim = _from_outside(system, outer, target)
+    else:
+        member = _member(system, source, "from")
+        sender = _Source(str(member), member.interface.mac, member.interface.place, member)
+        aim = _target(system, member, target, kind)
     chosen = kind or _usual_kind(sender, aim)
     frame = _frame(sender, aim, chosen)
     return _Follower(system).follow(sender, aim, chosen, frame)
@@ -78,7 +105,82 @@ def _member(system: System, text: str, where: str) -> Member:
     return Member(node, interface)
 
 
-def _target(system: System, text: str | None, kind: str | None) -> _Target:
+def _ip(text: str) -> Address | None:
+    try:
+        return ip_address(text)
+    except ValueError:
+        return None
+
+
+def _from_outside(system: System, source: Address, target: str | None) -> tuple[_Source, _Target]:
+    """Somebody outside who sends to an address that networks have there. Raises Invalid, NotFound."""
+    address = _ip(target) if target is not None else None
+    if address is None or address.version != source.version:
+        hint = f"as {source} is outside: an IPv{source.version} address that one of our networks has there"
+        raise Invalid(Problem("to", f"{target!r} is no address to send to from outside", hint))
+    found = _taking(system, address)
+    if found is None:
+        raise NotFound(
+            f"no gateway takes in what comes from outside for {address}: `vnet outside list` says what is used"
+        )
+    switch, name, inside, ref = found
+    uplink = switch.uplink(name)
+    place = Place(switch.name, uplink.port) if uplink is not None else None
+    hops = [one.mac for one in system.model.next_hops() if place == Place(one.switch, one.port)]
+    sender = _Source(f"{source} outside", hops[0] if hops else _SOMEBODY, place, None, source)
+    member = _having(system, ref, inside) if inside is not None else None
+    return sender, _Target(str(address), switch_mac(switch.number), member, address)
+
+
+def _taking(system: System, address: Address) -> tuple[Switch, str, Address | None, str] | None:
+    """Which switch takes in what comes for an address from outside: the switch, the outside network, the address
+    inside as far as that is one, and the network; None where nobody does."""
+    model, switches = system.model, system.fabric.switches
+    for name in sorted(system.fabric.outsides):
+        for value in model.holding(name, address):
+            gateway = model.gateway(value.ref)
+            if gateway is not None and gateway.switch in switches:
+                inside = value.inside if isinstance(value, Floating) else None
+                return switches[gateway.switch], name, inside, value.ref
+    for gateway in model.gateways() if address.version == 6 else ():
+        network = model.network(gateway.ref)
+        for subnet in network.subnets if network is not None and gateway.switch in switches else ():
+            prefix = network.exit.prefix if network is not None and network.exit is not None else None
+            outer = prefix or subnet.prefix
+            if subnet.prefix.version == address.version and address in outer:
+                six = IPv6Address(int(subnet.prefix.network_address) | host_part(address, outer))
+                return switches[gateway.switch], gateway.outside, six, gateway.ref
+    return None
+
+
+def _having(system: System, ref: str, address: Address) -> Member | None:
+    """Who has an address in a network."""
+    network = system.model.network(ref)
+    members = system.model.members(ref) if network is not None else []
+    return next((m for m in members if network is not None and address in addresses_in(network, m.interface)), None)
+
+
+def _aimed(system: System, sender: Member, address: Address) -> _Target:
+    """An IP address as whoever sends to it sees it: on his own network, or behind its router. Raises Invalid."""
+    found = (system.model.network(ref) for ref in sender.node.networks_of(sender.interface))
+    networks = [network for network in found if network is not None]
+    for network, subnet in ((n, s) for n in networks for s in n.subnets):
+        if address == subnet.gateway:
+            return _Target(f"{address}, the router of {network.ref}", router_mac(network.number), None, address)
+        if address in subnet:
+            member = _having(system, network.ref, address)
+            if member is None:
+                hint = "give a MAC address to see what becomes of a frame to it"
+                raise Invalid(Problem("to", f"nobody in {network.ref} has the address {address}", hint))
+            return _Target(str(member), member.interface.mac, member, address)
+    for network, subnet in ((n, s) for n in networks for s in n.subnets):
+        if subnet.gateway is not None and subnet.gateway.version == address.version:
+            return _Target(str(address), router_mac(network.number), None, address)
+    hint = "give a network of its a subnet with a router: vnet network create"
+    raise Invalid(Problem("to", f"{sender} has no IPv{address.version} router to send to {address}", hint))
+
+
+def _target(system: System, sender: Member, text: str | None, kind: str | None) -> _Target:
     if text is None:
         if kind != "broadcast":
             raise Invalid(Problem("to", "nobody is named", "tenant/node, a MAC address, or kind broadcast"))
@@ -86,32 +188,42 @@ def _target(system: System, text: str | None, kind: str | None) -> _Target:
     if "/" in text:
         member = _member(system, text, "to")
         return _Target(str(member), member.interface.mac, member)
+    address = _ip(text)
+    if address is not None:
+        return _aimed(system, sender, address)
     return _Target(text, parse_mac(text, "to"), None)
 
 
-def _usual_kind(sender: Member, aim: _Target) -> str:
+def _usual_kind(sender: _Source, aim: _Target) -> str:
     for kind, version in (("icmp", 4), ("ipv6", 6)):
-        if _address(sender, version) and aim.member and _address(aim.member, version):
+        if _has(sender, version) and _has(aim, version):
             return kind
     return "ethertype"
+
+
+def _has(end: _Source | _Target, version: int) -> bool:
+    """Whether one end has an address of this version of IP."""
+    if end.address is not None:
+        return end.address.version == version
+    return end.member is not None and _address(end.member, version) is not None
 
 
 def _address(member: Member, version: int) -> Prefix | None:
     return next((prefix for prefix in member.interface.sources if prefix.version == version), None)
 
 
-def _frame(sender: Member, aim: _Target, kind: str) -> Packet:
-    mac = sender.interface.mac
+def _frame(sender: _Source, aim: _Target, kind: str) -> Packet:
+    mac = sender.mac
     if kind == "broadcast":
         return frames.raw(frames.Link(mac, frames.BROADCAST), EXPERIMENTAL)
     link = frames.Link(mac, aim.mac)
     if kind == "ethertype":
         return frames.raw(link, EXPERIMENTAL)
-    if aim.member is None:
-        hint = "name a node as target, or use kind ethertype"
+    if aim.member is None and aim.address is None:
+        hint = "name a node or an IP address as target, or use kind ethertype"
         raise Invalid(Problem("kind", f"the IP address behind {aim.text} is not known", hint))
     version = 6 if kind == "ipv6" else 4
-    source, destination = _one_address(sender, version), _one_address(aim.member, version)
+    source, destination = _one_address(sender, version), _one_address(aim, version)
     match kind:
         case "arp":
             return frames.arp_request(mac, source, destination)
@@ -121,11 +233,13 @@ def _frame(sender: Member, aim: _Target, kind: str) -> Packet:
             return frames.ipv4_echo(link, source, destination)
 
 
-def _one_address(member: Member, version: int) -> str:
-    prefix = _address(member, version)
+def _one_address(end: _Source | _Target, version: int) -> str:
+    if end.address is not None and end.address.version == version:
+        return str(end.address)
+    prefix = _address(end.member, version) if end.member is not None and end.address is None else None
     if prefix is None:
         hint = "use kind ethertype, or give it one"
-        raise Invalid(Problem("kind", f"{member} has no IPv{version} address", hint))
+        raise Invalid(Problem("kind", f"{end.text} has no IPv{version} address", hint))
     first_host = 1 if prefix.num_addresses > 2 else 0
     return str(prefix[first_host])
 
@@ -142,17 +256,17 @@ class _Follower:
         self._wires = system.fabric.wires
         self._meanings: dict[str, Meanings] = {}
 
-    def follow(self, sender: Member, aim: _Target, kind: str, frame: Packet) -> Route:
-        place, notes = sender.interface.place, []
-        for member in (sender, *([aim.member] if aim.member else [])):
-            if not member.node.running:
+    def follow(self, sender: _Source, aim: _Target, kind: str, frame: Packet) -> Route:
+        place, notes = sender.place, []
+        for member in (sender.member, aim.member):
+            if member is not None and not member.node.running:
                 notes.append(f"{member.node.ref} is not running")
         number = self._system.topology.port_number(place) if place else None
         if place is None or number is None:
-            verdict = f"{sender} has no switch port"
+            verdict = f"{sender.text} has no switch port"
             if place is not None:
-                verdict = f"the port {place} of {sender} is not there: its switch has not reported it"
-            return Route(str(sender), aim.text, kind, packet_text(frame), False, verdict, notes, [])
+                verdict = f"the port {place} of {sender.text} is not there: its switch has not reported it"
+            return Route(sender.text, aim.text, kind, packet_text(frame), False, verdict, notes, [])
         found = Simulator(self._system.tables, self._numbered_wires()).inject(place.switch, number, frame)
         hops = self._hops(found)
         arrivals = [arrival for hop in hops for arrival in hop.arrivals]
@@ -161,8 +275,8 @@ class _Follower:
         else:
             delivered = bool(arrivals)
         verdict = _verdict(hops, aim, delivered)
-        notes += [f"{anomaly.switch}: {anomaly.reason}" for anomaly in found.anomalies]
-        return Route(str(sender), aim.text, kind, packet_text(frame), delivered, verdict, notes, hops)
+        notes += [f"{one.switch}: {one.reason}" for one in found.anomalies if _UNKNOWN not in one.reason]
+        return Route(sender.text, aim.text, kind, packet_text(frame), delivered, verdict, notes, hops)
 
     def _numbered_wires(self) -> dict[SwitchPort, SwitchPort]:
         numbered = {}
@@ -239,8 +353,20 @@ class _Follower:
                 return f"nobody in {network} that this switch has to know is {format_mac(step.packet.eth_dst)}"
             case "EGRESS":
                 return f"there is no way to {self._names.adjacency(values[ADJACENCY_REG.name])}"
+            case "UPLINK":
+                return "no network of ours has the address that it is for"
+            case "RETURN":
+                return "it is part of no connection that is known, and its port is not forwarded"
+            case "INBOUND":
+                return f"it is part of no connection that is known, and nothing new is let in to it in {network}"
+            case "RESOLVE":
+                return f"nobody in {network} has the address that it is for"
+            case "OUTBOUND" | "TRANSLATE" | "SHARE":
+                return f"the router of {network} has no way for it"
+            case "DEPART":
+                return "the next router outside has not said yet where it is"
             case _:
-                return "the table is empty"
+                return "no row is for it"
 
     def _endings(self, steps: list[Step], drops: list[Drop]) -> list[Ending]:
         missed = [step for step in steps if step.row is None]
@@ -250,6 +376,8 @@ class _Follower:
             if step is not None and drop.reason.startswith("no row"):
                 missed.remove(step)
                 endings.append(Ending(drop.stage, self._missed(step)))
+            elif _UNKNOWN in drop.reason:
+                endings.append(Ending(drop.stage, "from here on connection tracking decides, which is not simulated"))
             else:
                 endings.append(Ending(drop.stage, drop.reason))
         return endings
@@ -281,9 +409,17 @@ class _Follower:
             if place in self._wires:
                 lost.append(Ending("EGRESS", f"{place} leads to {self._wires[place][1]}, which is not there yet"))
                 continue
-            member = self._system.model.at(place)
-            arrivals.append(Arrival(str(place), str(member) if member else "nobody", packet_text(delivery.frame)))
+            arrivals.append(Arrival(str(place), self._who_is_at(place), packet_text(delivery.frame)))
         return arrivals, lost
+
+    def _who_is_at(self, place: Place) -> str:
+        """The interface at a port, or the outside network behind it."""
+        uplinks = self._system.fabric.switches[place.switch].uplinks
+        to = next((uplink.outside for uplink in uplinks if uplink.port == place.port), None)
+        if to is not None:
+            return f"{to} outside"
+        member = self._system.model.at(place)
+        return str(member) if member else "nobody"
 
     def _place(self, switch: str, number: int) -> Place:
         ports = self._system.ports.get(switch, {})

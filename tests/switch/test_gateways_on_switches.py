@@ -13,6 +13,7 @@ import yaml
 from data_centre import DataCentre
 
 from ryu_vnet.compiler.pipeline import switch_mac
+from ryu_vnet.model.names import parse_mac
 from ryu_vnet.model.outside import Address, address_mac, router_mac
 from ryu_vnet.services import frames as f
 from ryu_vnet.services.neighbours import question, said_in
@@ -78,7 +79,7 @@ class Gateways:
     def send(self, place: str, frame: bytes) -> dict[str, list[bytes]]:
         """Put a frame in; what left by which access port or uplink, but for what gateways ask there."""
         found = self.centre.fabric.send(place, [frame])
-        asked = {mac.to_bytes(6, "big") for mac in map(switch_mac, range(1, 20))}
+        asked = {switch_mac(number).to_bytes(6, "big") for number in range(1, 20)}
         kept = {at: [one for one in sent if one[6:12] not in asked] for at, sent in found.items()}
         return {at: sent for at, sent in kept.items() if sent}
 
@@ -115,12 +116,12 @@ def gateways(framework: str, folder: Path) -> Iterator[Gateways]:
 
 def tell_hops(centre: DataCentre, switch: str, place: str) -> None:
     """The next routers say where they are, on an uplink, until it is known."""
-    number = centre.client.switch(switch)["number"]
+    asking = parse_mac(centre.client.gateway(switch)["uplinks"][0]["mac"])
     own = {4: ip_address("203.0.113.2"), 6: ip_address("2001:db8:ff::2")}
 
     def known() -> bool:
         for version, hop in HOPS.items():
-            asked = question(switch_mac(number), own[version], hop)
+            asked = question(asking, own[version], hop)
             centre.fabric.send(place, [answer_to(asked, HOP_MAC)])
         uplinks = centre.client.gateway(switch)["uplinks"]
         return all(hop["mac"] is not None for uplink in uplinks for hop in uplink["next_hops"])

@@ -79,6 +79,7 @@ def test_a_tenant_from_birth_to_death(system: System, web: FlaskClient) -> None:
                 "ips": ["10.0.0.9"],
                 "at": "host1:vm9",
                 "iface_id": None,
+                "leases": [],
                 "networks": ["W"],
             }
         },

@@ -254,6 +254,7 @@ def test_a_node_from_birth_to_death(vnet: Run) -> None:
                 "ips": ["10.0.0.9"],
                 "at": "host1:vm9",
                 "iface_id": None,
+                "leases": [],
                 "networks": ["W"],
             }
         },

@@ -266,6 +266,7 @@ def test_the_client_reads_all_of_a_table(tmp_path: Path, monkeypatch: pytest.Mon
     with served(lambda: web_service(figure_system(tmp_path))) as url, Client(url) as client:
         whole = client.flows("edgeA")
         monkeypatch.setattr("ryu_vnet.client.LONGEST_PAGE", 5)
+        monkeypatch.setattr("ryu_vnet.connection.LONGEST_PAGE", 5)
         assert client.flows("edgeA") == whole and len(whole["rows"]) + len(whole["groups"]) == whole["total"] > 40
         switches = client.switches()
         assert len(switches) == 8 and client.switches(limit=3, after=switches[3]["name"]) == switches[4:7]

@@ -181,7 +181,7 @@ def test_the_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         names = ["first", "web", "units"]
         assert [policy["name"] for policy in client.policies()] == names
         assert [policy["name"] for policy in client.policies(limit=1, after=1)] == ["web"]
-        monkeypatch.setattr("ryu_vnet.client.LONGEST_PAGE", 1)
+        monkeypatch.setattr("ryu_vnet.connection.LONGEST_PAGE", 1)
         assert [policy["name"] for policy in client.policies()] == names
         assert client.policy("web") == client.policies()[1]
         assert client.explain_policies("red/vm1.1")["interfaces"][0]["steps"][1]["policy"] == "web"

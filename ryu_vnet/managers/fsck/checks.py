@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...errors import Conflict
-from . import fabric, identifiers, nodes
+from . import fabric, identifiers, nodes, outside
 from .finding import Case, Check, Fault, Finding
 
 APART: tuple[Check, ...] = (
@@ -16,10 +16,15 @@ APART: tuple[Check, ...] = (
     nodes.addresses,
     identifiers.numbers,
     identifiers.groups_of_networks,
+    outside.doubled_zones,
+    outside.leases,
 )
 """Checks that need no fabric to judge by."""
 BY_FABRIC: tuple[Check, ...] = (
     nodes.places,
+    outside.let_in,
+    outside.gateways,
+    outside.resting_zones,
     identifiers.doubled_tags,
     identifiers.resting,
     identifiers.tags,

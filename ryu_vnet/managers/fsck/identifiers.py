@@ -7,19 +7,25 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from ...compiler.pipeline import FIRST_LABEL, LAST_LABEL
+from ...model.outside import FIRST_ZONE, LAST_ZONE, ZONES
 from ...model.values import LABELS, Combination, Network, Resting, TagGrant, Value, key_of, tag_space
 from ..allocation import FIRST_TAG, LAST_TAG
 from .finding import Case, Edit, Fault, Finding
 from .needs import needed_combinations, needed_tags, numbered
 
 _LEAKED = "it is lost to everybody else"
+_SPANS = {LABELS: (FIRST_LABEL, LAST_LABEL), "tag": (FIRST_TAG, LAST_TAG), ZONES: (FIRST_ZONE, LAST_ZONE)}
+"""The identifiers of each kind of space, the first and the last."""
 
 
 def counters(case: Case) -> Iterator[Fault]:
     """Counters that would give out again what is in use."""
     known = case.draft.counters()
     used = {
-        "interface": [interface.number for node in case.draft.nodes() for interface in node.interfaces],
+        "interface": [
+            *(interface.number for node in case.draft.nodes() for interface in node.interfaces),
+            *(gateway.interface for gateway in case.draft.gateways()),
+        ],
         "switch": [switch.number for switch in case.fabric.switches.values()],
         "segment": [*case.fabric.segments.values()],
     }
@@ -126,13 +132,13 @@ def resting(case: Case) -> Iterator[Fault]:
     """Identifiers that rest and are in use by whoever had them, or are none at all."""
     names = _names(case)
     for rest in case.draft.resting():
-        is_label, segment = rest.space == LABELS, rest.space.partition(":")[2]
-        first, last = (FIRST_LABEL, LAST_LABEL) if is_label else (FIRST_TAG, LAST_TAG)
-        if not first <= rest.identifier <= last or not (is_label or rest.space.startswith("tag:")):
+        segment = rest.space.partition(":")[2]
+        first, last = _SPANS.get(rest.space.partition(":")[0], (1, 0))
+        if not first <= rest.identifier <= last:
             what, why = f"{rest.space} {rest.identifier} rests, and is no identifier", "nobody can ever have it"
             yield _fault("impossible rest", rest, what, why, "it is forgotten", _dropped)
             continue
-        grant = case.draft.grant(segment, rest.network) if not is_label else None
+        grant = case.draft.grant(segment, rest.network) if segment else None
         if grant is not None and grant.tag == rest.identifier:
             what = f"tag {grant.tag} of segment {segment} rests, and {_whose(names, grant)}, which had it, has it"
             why = "once it is given back, it would be taken for free too early"

@@ -43,8 +43,9 @@ def tenants(case: Case) -> Iterator[Fault]:
 
 
 def interface_numbers(case: Case) -> Iterator[Fault]:
-    """Interfaces that have one number."""
+    """Interfaces that have one number, or that of a network's router."""
     times = Counter(interface.number for node in case.draft.nodes() for interface in node.interfaces)
+    times.update(gateway.interface for gateway in case.draft.gateways())
     for node in case.draft.nodes():
         for interface in node.interfaces:
             if times[interface.number] > 1:
@@ -131,6 +132,8 @@ def _wrong_place(case: Case, place: Place) -> str | None:
         return f"switch {place.switch} is not in the fabric"
     if switch.segment is None:
         return f"switch {place.switch} is in no segment"
+    if any(uplink.port == place.port for uplink in switch.uplinks):
+        return f"port {place} is an uplink"
     return f"port {place} is one of a link" if place in case.fabric.wires else None
 
 
