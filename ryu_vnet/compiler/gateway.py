@@ -170,11 +170,14 @@ def own_address_row(wire: Wire, address: Address | IPv6Network, mac: int, origin
 
 
 def shared_rows(wire: Wire, address: IPv4Address) -> Iterator[Row]:
-    """An address of an outside network that sources become, whichever network's."""
+    """An address of an outside network that sources become, whichever network's, or by which ports are reached."""
     origin, mac = Origin(Subject.SWITCH, wire.switch.number), address_mac(address)
     yield own_address_row(wire, address, mac, origin)
     here = [FieldMatch(UPLINK_REG.field, wire.port), FieldMatch(f.ETH_TYPE, IPV4), FieldMatch(f.IPV4_DST, int(address))]
     mine = FieldMatch(f.ETH_DST, mac)
+    valid = FieldMatch(f.CT_STATE, CtState.TRACKED, CtState.TRACKED | CtState.INVALID)
+    translated = [FieldMatch(f.ETH_TYPE, IPV4), FieldMatch(f.IPV4_SRC, int(address)), valid]
+    yield SHARE.row("own", translated, [SetField(f.ETH_SRC, mac)], DEPART, origin)
     back = Track(SHARED_ZONE, RETURN.table, nat=Nat())
     yield UPLINK.row("floating", [*here, mine], [back], None, origin)
     yield DEPART.row("own", here, _back_in(mac), None, origin)
@@ -206,8 +209,6 @@ def router_rows(routed: Routed) -> Iterator[Row]:
         share = Track(SHARED_ZONE, SHARE.table, commit=True, nat=Nat(int(gateway.address), ports=gateway.ports))
         valid = FieldMatch(f.CT_STATE, CtState.TRACKED, CtState.TRACKED | CtState.INVALID)
         yield TRANSLATE.row("own", [mine, is_four, stand_in, valid], [share], None, origin)
-        shared = [mine, is_four, FieldMatch(f.IPV4_SRC, int(gateway.address)), valid]
-        yield SHARE.row("own", shared, [SetField(f.ETH_SRC, address_mac(gateway.address))], DEPART, origin)
         # Where no port is free, Open vSwitch lets the packet go on as it is, and says nothing of it in its state.
         yield SHARE.row("exhausted", [mine, is_four, stand_in], _TELL, None, origin)
         answers = FieldMatch(f.CT_STATE, CtState.TRACKED, CtState.TRACKED | CtState.NEW | CtState.INVALID)

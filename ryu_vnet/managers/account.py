@@ -335,7 +335,11 @@ def _about_router(system: System, gateway: Gateway) -> list[str]:
     """Where a network's router is, and what it has outside."""
     network = system.model.network(gateway.ref)
     subnets = [subnet_text(subnet) for subnet in network.subnets] if network is not None else []
-    state = "" if system.is_fit_gateway(gateway.switch) else ", which is no gateway now (`vnet gateway list` says why)"
+    state = (
+        ""
+        if system.standby.why_unfit(gateway.switch, gateway.outside) is None
+        else ", which is no gateway now (`vnet gateway list` says why)"
+    )
     outside = f"the way out to {gateway.outside} by gateway {gateway.switch}{state}"
     address = ""
     if gateway.address is not None:

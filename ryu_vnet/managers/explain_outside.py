@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_network
 from typing import Protocol, TypeAlias
 
 from ..compiler import fields as f
-from ..compiler.pipeline import FROM_REG, LARGE_REG, NETWORK_REG, STAGE_BY_TABLE, UPLINK_REG, From
+from ..compiler.pipeline import LARGE_REG, NETWORK_REG, STAGE_BY_TABLE, UPLINK_REG
 from ..compiler.rows import CONTROLLER_PORT, CtState, FieldMatch, Output, Row, SetField, Track
 from ..compiler.source import ADVERTISEMENT, ARP, IPV4, SOLICITATION
 from ..model.names import format_mac
@@ -113,10 +113,7 @@ class _Told:
 
     def advertised(self, row: Row, conditions: Conditions) -> str:
         """A row of ADVERTISE."""
-        came = conditions.get(FROM_REG.field.name)
-        router = came is not None and came.value == From.NOWHERE
-        whose = "a router's answer to neighbour discovery" if router else "an answer to neighbour discovery"
-        return f"{whose} gets its sender's MAC address in, and goes to whoever asked"
+        return "an answer to neighbour discovery gets its sender's MAC address in, and goes to whoever asked"
 
     # --- to the outside ----------------------------------------------------------------------------------------------
 
@@ -161,10 +158,10 @@ class _Told:
 
     def shared(self, row: Row, conditions: Conditions) -> str:
         """A row of SHARE."""
-        network = self._names.network(conditions[NETWORK_REG.field.name].value)
         if _is_told(row):
+            network = self._names.network(conditions[NETWORK_REG.field.name].value)
             return f"no port is free for {network} any more: the controller is told"
-        return f"what has become {_address(conditions, f.IPV4_SRC)} may leave, from {network}"
+        return f"what has become {_address(conditions, f.IPV4_SRC)} may leave"
 
     def departs(self, row: Row, conditions: Conditions) -> str:
         """A row of DEPART."""

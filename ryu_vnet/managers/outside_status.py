@@ -171,7 +171,7 @@ def exit_status(system: System, network: Network) -> ExitStatus | None:
     return ExitStatus(
         outside=gateway.outside,
         gateway=gateway.switch,
-        up=system.is_fit_gateway(gateway.switch),
+        up=system.standby.why_unfit(gateway.switch, gateway.outside) is None,
         address=_text(gateway.address),
         ports=_ports(gateway.ports),
         prefix=_text(network.exit.prefix),
@@ -283,11 +283,13 @@ def _gateway_status(
     most: int | None,
 ) -> GatewayStatus:
     uplinks = [_uplink_status(system, switch, uplink, hops) for uplink in switch.uplinks]
+    unfit = ((uplink.outside, system.standby.why_unfit(switch.name, uplink.outside)) for uplink in switch.uplinks)
+    reasons = [f"to {outside}: {why}" for outside, why in unfit if why is not None]
     return GatewayStatus(
         name=switch.name,
         segment=switch.segment,
-        fit=system.is_fit_gateway(switch.name),
-        why="; ".join(_troubles(switch.name, uplinks)),
+        fit=not reasons,
+        why="; ".join(reasons),
         uplinks=uplinks,
         network_count=len(served),
         networks=[
@@ -314,13 +316,6 @@ def _uplink_status(
         addresses=[*map(str, uplink.addresses)],
         next_hops=found,
     )
-
-
-def _troubles(name: str, uplinks: Iterable[UplinkStatus]) -> Iterator[str]:
-    for uplink in uplinks:
-        if not uplink.up:
-            yield f"{name}:{uplink.port} to {uplink.outside} is not up"
-        yield from (f"next router {hop.address} does not answer" for hop in uplink.next_hops if hop.answers is False)
 
 
 # --- outside networks -------------------------------------------------------------------------------------------------

@@ -65,6 +65,10 @@ def read(frame: bytes) -> Segment:
     return Segment(source, segment_ports(segment)[0], target, segment_ports(segment)[1], segment[13])
 
 
+def is_tcp(frame: bytes) -> bool:
+    return (frame[12:14] == b"\x08\x00" and frame[23] == TCP) or (frame[12:14] == b"\x86\xdd" and frame[20] == TCP)
+
+
 def segment_ports(segment: bytes) -> tuple[int, int]:
     return int.from_bytes(segment[:2], "big"), int.from_bytes(segment[2:4], "big")
 
@@ -79,8 +83,8 @@ class Gateways:
     def send(self, place: str, frame: bytes) -> dict[str, list[bytes]]:
         """Put a frame in; what left by which access port or uplink, but for what gateways ask there."""
         found = self.centre.fabric.send(place, [frame])
-        asked = {switch_mac(number).to_bytes(6, "big") for number in range(1, 20)}
-        kept = {at: [one for one in sent if one[6:12] not in asked] for at, sent in found.items()}
+        # What gateways themselves say there, to ask and to announce, is not looked at.
+        kept = {at: [one for one in sent if at not in UPLINKS.values() or is_tcp(one)] for at, sent in found.items()}
         return {at: sent for at, sent in kept.items() if sent}
 
     def router(self, ref: str) -> int:

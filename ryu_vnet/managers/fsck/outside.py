@@ -107,7 +107,7 @@ def _settled(case: Case) -> None:
     """Have the gateways that there are to be: those of all networks are looked at, as if the fabric was new."""
     work = Work(case.draft, case.fabric, case.allocator)
     with suppress(VnetError):  # What stands against it is found by itself, or a request has to put it right.
-        settle_exits(work, Model(), Fabric(), lambda name: True)
+        settle_exits(work, Model(), Fabric(), lambda name, outside: True)
 
 
 def let_in(case: Case) -> Iterator[Fault]:
