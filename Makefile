@@ -4,7 +4,7 @@ VENV = .venv/bin
 PEERS = $(CURDIR)/.peers/usr/bin
 export PYTHON
 
-.PHONY: help demo shared protocols policy move discover lab fleet test bench test-unit check setup peers clean
+.PHONY: help demo shared protocols policy move discover internet lab fleet test bench test-unit check setup peers clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ move: setup ## a machine moves under 1,000 datagrams a second (root); ARGS names
 
 discover: setup ## machines come, move and go by the databases of their hosts alone (root)
 	@$(VENV)/python mininet/discover.py $(ARGS)
+
+internet: setup ## the Internet through gateways: out, in, between a tenant's networks, and one gateway fails (root)
+	@$(VENV)/python mininet/internet.py $(ARGS)
 
 lab: setup ## the same fabric, which stays up, with a prompt (root)
 	@$(VENV)/python mininet/lab.py $(ARGS)

@@ -197,6 +197,9 @@ class Demo(Demonstration):
             time.sleep(2.0)
             cut = time.monotonic()
             run("ip", "link", "set", "inet1", "down")
+            # All bridges of the laboratory stand on one data path; those of two machines would not know each other's
+            # connections.
+            run("ovs-appctl", "dpctl/flush-conntrack")
             self._wait(lambda: all(name != "gw1" for name in self._serving()), "gw2 takes over")
             decided = time.monotonic() - cut
             time.sleep(5.0)
@@ -259,10 +262,10 @@ class Demo(Demonstration):
 
     def tamper(self) -> str:
         """Take for red's what comes back for blue, on the gateway. The controller would put it right: it ends."""
-        red, blue = self.networks["red/web"], self.networks["blue/web"]
+        red, blue = (self.running.client.network(ref) for ref in ("red/web", "blue/web"))
         switch, stand_in = blue["exit"]["gateway"], ip_address("100.64.0.0") + blue["exit"]["zone"]
         self.running.controller.stop()
-        into = sets(red["number"], red["tags"].get("G", 0))
+        into = sets(red["number"], 0)
         alter(self.lab, switch, rf"table=54.*nw_dst={stand_in}", SETS, into)
         return f"on {switch}, what comes back from the Internet for blue is now taken for red's"
 

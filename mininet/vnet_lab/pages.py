@@ -112,6 +112,7 @@ class Talk:
             self._socket = socket.socket(family, socket.SOCK_STREAM)
         self._socket.settimeout(FETCH_SECONDS)
         self._socket.connect((self.address, self.port))
+        self._socket.settimeout(None)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._ended = threading.Event()
         self._threads = [threading.Thread(target=run, daemon=True) for run in (self._say, self._hear)]
@@ -130,7 +131,6 @@ class Talk:
             thread.join(FETCH_SECONDS)
 
     def _say(self) -> None:
-        self._socket.settimeout(None)
         try:
             while not self._ended.is_set():
                 self._socket.sendall(b"x" * 32)

@@ -196,3 +196,19 @@ def test_the_prompt_of_the_lab() -> None:
     assert "realised on every switch" in shown
     assert "vm3.1 (blue/Z)" in shown
     assert "delivered to blue/vm3.1 eth0" in shown
+
+
+def test_the_internet_is_reached_and_reaches_whom_it_may() -> None:
+    shown = script("internet")
+    counts = re.findall(r"^(\d+) tried, (\d+) wrong$", shown, re.MULTILINE)
+    assert [(int(tried), int(wrong)) for tried, wrong in counts[:-1]] == [(9, 0), (7, 0), (7, 0), (4, 0), (4, 0)]
+    assert counts[-1] == ("9", "2"), "the control"
+    assert "gateways of the networks before: gw1, gw1, gw1" in shown and "after: gw2, gw2, gw2" in shown
+    assert "noticed: blue/web1 to 198.51.100.1" in shown
+    assert "observed equals expected, and the control was noticed" in shown
+
+
+def test_the_internet_fails_where_one_row_on_a_gateway_is_altered() -> None:
+    shown = script("internet", "--tamper", code=1)
+    assert "WRONG: blue/web1 to 198.51.100.1: expected" in shown
+    assert "observed differs from expected" in shown

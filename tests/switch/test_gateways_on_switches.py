@@ -69,6 +69,11 @@ def is_tcp(frame: bytes) -> bool:
     return (frame[12:14] == b"\x08\x00" and frame[23] == TCP) or (frame[12:14] == b"\x86\xdd" and frame[20] == TCP)
 
 
+def is_advertised(frame: bytes) -> bool:
+    """Whether a router says that it is one (RFC 4861, 4.2)."""
+    return frame[12:14] == b"\x86\xdd" and frame[20] == 58 and frame[54] == 134
+
+
 def segment_ports(segment: bytes) -> tuple[int, int]:
     return int.from_bytes(segment[:2], "big"), int.from_bytes(segment[2:4], "big")
 
@@ -83,8 +88,11 @@ class Gateways:
     def send(self, place: str, frame: bytes) -> dict[str, list[bytes]]:
         """Put a frame in; what left by which access port or uplink, but for what gateways ask there."""
         found = self.centre.fabric.send(place, [frame])
-        # What gateways themselves say there, to ask and to announce, is not looked at.
-        kept = {at: [one for one in sent if at not in UPLINKS.values() or is_tcp(one)] for at, sent in found.items()}
+        # What gateways themselves say, to ask, to announce, to say that they are routers, is not looked at.
+        kept = {
+            at: [one for one in sent if is_tcp(one) or (at not in UPLINKS.values() and not is_advertised(one))]
+            for at, sent in found.items()
+        }
         return {at: sent for at, sent in kept.items() if sent}
 
     def router(self, ref: str) -> int:
