@@ -95,7 +95,7 @@ def test_errors_of_a_router_come_back_through_the_fabric(tmp_path: Path) -> None
 def test_errors_towards_the_outside_leave_by_the_uplink(tmp_path: Path) -> None:
     with centre(tmp_path, fabric=1400) as (dialled, fabric):
         number = dialled.system.fabric.switches["gw1"].number
-        from_hop = Ether(src=HOP.to_bytes(6, "big").hex(":"), dst=f"02:76:6e:00:00:{number:02x}")
+        from_hop = Ether(src=HOP.to_bytes(6, "big").hex(":"), dst=router(dialled, "red/web"))
         for size, is_large in ((1400, False), (1401, True)):
             ip = inet.IP(src="198.51.100.1", dst="203.0.113.50", flags="DF")
             frame = from_hop / ip / inet.UDP(sport=4000, dport=9) / Raw(bytes(size - 28))
@@ -103,7 +103,11 @@ def test_errors_towards_the_outside_leave_by_the_uplink(tmp_path: Path) -> None:
             assert set(found) == ({UPLINK} if is_large else {WEB2}), size
             if is_large:
                 (sent,) = found[UPLINK]
-                assert (sent.src, sent.dst, sent[inet.IP].src) == (from_hop.dst, from_hop.src, "203.0.113.2")
+                assert (sent.src, sent.dst, sent[inet.IP].src) == (
+                    f"02:76:6e:00:00:{number:02x}",
+                    from_hop.src,
+                    "203.0.113.2",
+                )
                 assert sent[inet.ICMP].nexthopmtu == 1400
 
 
@@ -131,8 +135,9 @@ def test_an_announcement_goes_to_all_members_and_nobody_else(tmp_path: Path) -> 
         dialled.pump_until_quiet()
         found = {at: [Ether(frame) for frame in sent] for at, sent in fabric.send(WEB1, []).items()}
         routers = {at: {frame.src for frame in sent} for at, sent in found.items()}
-        web, auto, plain = (router(dialled, ref) for ref in ("red/web", "red/auto", "green/plain"))
-        assert routers == {WEB1: {web}, WEB2: {web}, "host1:red-auto1": {auto}, "host2:green-vm1": {plain}}
+        web, auto, plain, db = (router(dialled, ref) for ref in ("red/web", "red/auto", "green/plain", "red/db"))
+        elsewhere = {"host1:red-auto1": {auto}, "host2:green-vm1": {plain}, "host3:red-db1": {db}}
+        assert routers == {WEB1: {web}, WEB2: {web}} | elsewhere
         assert all(len(sent) == 1 and inet6.ICMPv6ND_RA in sent[0] for sent in found.values())
 
 

@@ -418,7 +418,7 @@ def advertised(controller: Controller, seconds: int) -> dict[int, list[Sent]]:
 
 def test_each_router_says_who_it_is_in_turn(controller: Controller) -> None:
     controller.run(60)
-    numbers = {controller.network(ref).number for ref in ("red/web", "red/auto", "green/plain")}
+    numbers = {controller.network(ref).number for ref in ("red/web", "red/auto", "red/db", "green/plain")}
     found = advertised(controller, 3 * EVERY_SECONDS)
     assert {number: len(sent) for number, sent in found.items()} == dict.fromkeys(numbers, 3)
     # Where somebody has an address of another kind, nobody is told to form one.
