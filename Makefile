@@ -39,7 +39,7 @@ fleet: setup ## real switches by the hundred, which stay up for a controller to 
 test: peers ## every test: unit and property, switch, lab under each framework (root)
 	@PATH="$(PEERS):$$PATH" $(VENV)/python tools/tiers.py
 
-bench: peers ## ours beside its targets and its peers, on this machine, in one run of a quarter of an hour (root)
+bench: peers ## ours beside its targets and its peers, on this machine, in one run of twenty minutes (root)
 	@PATH="$(PEERS):$$PATH" $(VENV)/python bench/run.py $(ARGS)
 
 test-unit: ## the tests that need no root, no Open vSwitch and no Mininet

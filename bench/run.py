@@ -1,11 +1,13 @@
 """Measures ryu-vnet beside its targets and its peers, all in one run on this machine.
 
-    python bench/run.py                      everything, about 17 minutes
+    python bench/run.py                      everything, about 20 minutes
     python bench/run.py --quick              the same with smaller sizes, a few minutes, for a first look
-    python bench/run.py --only drift         one part: rows, one-switch, drift, intents, ovn, scale, throughput
+    python bench/run.py --only drift         one part: rows, one-switch, drift, intents, ovn, scale, throughput,
+                                             gateway
 
 Prints a table, and writes it with all figures to FOLDER/results.json and results.md, with pictures beside. Needs root,
-Open vSwitch, iperf3 and, for the comparison with it, OVN (ovn-central and ovn-host); `make bench` installs them.
+Open vSwitch, iperf3, nftables and, for the comparison with it, OVN (ovn-central and ovn-host); `make bench` installs
+them.
 """
 
 from __future__ import annotations
@@ -20,12 +22,12 @@ from types import FrameType
 
 import click
 from rich.console import Console
-from vnet_bench import against_ovn, drift, intents, one_switch, pictures, rows, scale, throughput
+from vnet_bench import against_ovn, drift, gateway, intents, one_switch, pictures, rows, scale, throughput
 from vnet_bench.machine import machine
 from vnet_bench.ovn_children import has_ovn
 from vnet_bench.results import Results
 
-PARTS = ("rows", "one-switch", "drift", "intents", "ovn", "scale", "throughput")
+PARTS = ("rows", "one-switch", "drift", "intents", "ovn", "scale", "throughput", "gateway")
 
 
 @click.command(help=__doc__)
@@ -53,6 +55,7 @@ def main(quick: bool, parts: tuple[str, ...], folder: Path) -> None:
             results, 100 if quick else 1000, [500, 5_000] if quick else [1000, 100_000], 100 if quick else 500
         ),
         "throughput": lambda: throughput.measure(results, 2 if quick else 5, 2 if quick else 5),
+        "gateway": lambda: gateway.measure(results, 2 if quick else 7),
     }
     started = time.monotonic()
     failed = False

@@ -16,6 +16,7 @@ ovs-vswitchd and each node is in a network namespace of its own.
 
 from __future__ import annotations
 
+import re
 import socket
 import socketserver
 import tempfile
@@ -44,6 +45,7 @@ PLAIN_TARGET, OVN_TARGET = 0.95, 1.0
 REALISED_SECONDS = 60
 LEFT, RIGHT = 1, 2
 """The two ports that each bridge has."""
+MISSED = re.compile(r"miss with success upcall: *(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,7 @@ class UserspaceOvs:
             self._children.run("ovsdb-tool", "create", str(database), str(SCHEMA))
             self._children.spawn("ovsdb-server", str(database), f"--remote=punix:{listening}", ready=listening)
             self._vsctl("--no-wait", "init")
-            self._children.spawn("ovs-vswitchd", self.database, "--disable-system")
+            self._switch = self._children.spawn("ovs-vswitchd", self.database, "--disable-system")
             self._stack = stack.pop_all()
         return self
 
@@ -143,6 +145,12 @@ class UserspaceOvs:
         for came_in, goes_out in ((LEFT, RIGHT), (RIGHT, LEFT)):
             row = f"in_port={came_in},actions=output:{goes_out}"
             self._children.run("ovs-ofctl", f"--protocols={PROTOCOLS}", "add-flow", name, row)
+
+    def missed(self) -> int:
+        """For how many packets the data path has had no flow so far, so that the tables were gone through
+        ("upcalls")."""
+        shown = self._children.appctl(self._switch, "dpif-netdev/pmd-stats-show")
+        return sum(map(int, MISSED.findall(shown)))
 
     def _vsctl(self, *arguments: str) -> None:
         self._children.run("ovs-vsctl", f"--db={self.database}", *arguments)
@@ -186,6 +194,16 @@ class Line:
         """Where the database of each bridge listens."""
         return {name: daemon.database for name, daemon in zip(self.chain.names, self._daemons, strict=True)}
 
+    @property
+    def nodes(self) -> tuple[Namespace, Namespace]:
+        """The namespaces of the left node and the right one."""
+        left, right = self._nodes
+        return left, right
+
+    def missed(self) -> int:
+        """For how many packets its data paths have had no flow so far."""
+        return sum(daemon.missed() for daemon in dict.fromkeys(self._daemons))
+
     def throughput(self, seconds: int) -> float:
         """What one TCP connection carries from the left node to the right one, in Mbit/s."""
         left, right = self._nodes
@@ -220,7 +238,7 @@ def laboratory(folder: Path) -> Iterator[dict[str, Line]]:
     path = folder / "openflow.sock"
     with ExitStack() as stack:
         controller = stack.enter_context(Controller(folder))
-        stack.enter_context(_relay(path, controller.openflow_port))
+        stack.enter_context(relay(path, controller.openflow_port))
         lines = {
             "ours": stack.enter_context(Line(OURS, folder / "ours", path)),
             "pair": stack.enter_context(Line(PAIR, folder / "pair", path)),
@@ -239,7 +257,8 @@ class _Carrier(socketserver.BaseRequestHandler):
 
     def handle(self) -> None:
         assert isinstance(self.server, _Relay)
-        with socket.create_connection(("127.0.0.1", self.server.port)) as controller:
+        # A controller that does not listen yet: the bridge tries again.
+        with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", self.server.port)) as controller:
             Thread(target=_carry, args=(controller, self.request), daemon=True).start()
             _carry(self.request, controller)
 
@@ -257,7 +276,7 @@ def _carry(source: socket.socket, target: socket.socket) -> None:
 
 
 @contextmanager
-def _relay(path: Path, port: int) -> Iterator[None]:
+def relay(path: Path, port: int) -> Iterator[None]:
     """A socket file that leads to the controller: bridges have only loopback in their namespaces, and not ours."""
     with _Relay(str(path), _Carrier) as relay:
         relay.port = port

@@ -41,7 +41,12 @@ def arp_reply(mac: int, address: IPv4Address) -> list[Action]:
 
 
 def solicitation(target: IPv6Address | IPv6Network) -> list[FieldMatch]:
-    """Whoever asks for an IPv6 address, or for one of a prefix (RFC 4861, 4.3)."""
+    """Whoever asks for an IPv6 address, or for one of a prefix (RFC 4861, 4.3), and says what his own MAC address is.
+
+    Who asks whether an address is taken that he would have does not say it (RFC 4862, 5.4.2), and has none yet to be
+    answered at. No row matches on the unspecified source for that: Open vSwitch would then keep a flow of its own for
+    each IPv6 source.
+    """
     whole = target if isinstance(target, IPv6Network) else IPv6Network(target)
     return [
         FieldMatch(f.ETH_TYPE, IPV6),
@@ -71,16 +76,6 @@ def echo_reply(mac: int, address: Address) -> list[Action]:
         return [*swapped, SetField(f.ICMPV4_TYPE, _ECHO_REPLY)]
     swapped += [Move(f.IPV6_SRC, f.IPV6_DST, 128), SetField(f.IPV6_SRC, int(address))]
     return [*swapped, SetField(f.ICMPV6_TYPE, _ECHO_REPLY6)]
-
-
-def probe() -> list[FieldMatch]:
-    """Whoever asks whether an IPv6 address is taken that he would have (RFC 4862, 5.4.2): he has none to answer to."""
-    return [
-        FieldMatch(f.ETH_TYPE, IPV6),
-        FieldMatch(f.IP_PROTO, ICMPV6),
-        FieldMatch(f.ICMPV6_TYPE, SOLICITATION),
-        FieldMatch(f.IPV6_SRC, 0),
-    ]
 
 
 def solicited(mac: int, *, is_router: bool) -> list[Action]:

@@ -28,7 +28,7 @@ from ..model.names import Prefix
 from ..model.outside import SHARED_ZONE, Address, Exit, Floating, Forward, Gateway, address_mac
 from ..model.values import Network
 from . import fields as f
-from .answers import arp_reply, arp_request, probe, solicitation, solicited
+from .answers import arp_reply, arp_request, solicitation, solicited
 from .pipeline import (
     ADJACENCY_REG,
     ADVERTISE,
@@ -266,7 +266,6 @@ def _leaves(routed: Routed, source: Prefix) -> Row:
 def standing_rows(switch: Switch) -> Iterator[Row]:
     """What holds for all networks at a gateway."""
     origin = Origin(Subject.SWITCH, switch.number)
-    yield UPLINK.row("probe", probe(), (), None, origin)
     for stage in (UPLINK, OUTBOUND):
         # A tag of whoever sent it would stay on the frame all along.
         yield stage.row("tagged", [FieldMatch(f.VLAN_VID, f.VLAN_PRESENT, f.VLAN_PRESENT)], (), None, origin)

@@ -244,7 +244,6 @@ UPLINK = Stage(
         f.IPV4_DST,
         f.IPV6_DST,
         f.IP_PROTO,
-        f.IPV6_SRC,
         f.ICMPV6_TYPE,
         f.ND_TARGET,
         f.ND_OPTIONS_TYPE,
@@ -255,7 +254,7 @@ UPLINK = Stage(
         f.REG7,
     ),
     ("RETURN", "INBOUND", "ADVERTISE"),
-    {"tagged": 500, "large": 400, "probe": 350, "own": 300, "floating": 200, "prefix": 100},
+    {"tagged": 500, "large": 400, "own": 300, "floating": 200, "prefix": 100},
 )
 RETURN = Stage(
     "RETURN",
@@ -298,7 +297,6 @@ ANSWER = Stage(
         f.ETH_TYPE,
         f.VLAN_VID,
         f.IPV4_DST,
-        f.IPV6_SRC,
         f.IPV6_DST,
         f.IP_FRAG,
         f.IP_PROTO,
@@ -316,7 +314,6 @@ ANSWER = Stage(
     ("ROUTE", "ADVERTISE", "FORWARD"),
     {
         "tagged": 600,
-        "probe": 500,
         "own": 400,
         "router": 300,
         "told": 250,

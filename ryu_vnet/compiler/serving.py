@@ -26,7 +26,6 @@ from .answers import (
     arp_request,
     echo_reply,
     echo_request,
-    probe,
     solicitation,
     solicited,
 )
@@ -88,7 +87,6 @@ def serve_rows(served: Served) -> Iterator[Row]:
     mine, mac = FieldMatch(NETWORK_REG.field, served.number), router_mac(network.number)
     onward = ROUTE if served.is_routed and served.number == network.number else FORWARD
     yield ANSWER.row("other", [mine], [], onward, origin)
-    yield ANSWER.row("probe", [mine, *probe()], [], FORWARD, origin)
     has_six = False
     for subnet in network.subnets:
         if subnet.gateway is not None:
