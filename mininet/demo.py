@@ -3,7 +3,8 @@
     python mininet/demo.py             the demonstration; exit code 0 only if observed equals expected
     python mininet/demo.py --tamper    one row on one switch is altered first: must end with exit code 1
 
-Builds the fabric of topologies/figure.yaml in Mininet over a private Open vSwitch, starts the controller
+Builds the fabric of topologies/figure-vxlan.yaml in Mininet over a private Open vSwitch: that of the patent's figure,
+whose outside system joins network Y from beyond an IP network, over Linux's own VXLAN device. Starts the controller
 (`ryu-manager ryu_vnet.app`, or os-ken where Ryu does not run), applies the intent and shows what comes of it.
 """
 
@@ -12,18 +13,20 @@ from __future__ import annotations
 import subprocess
 
 from vnet_lab import attempts, breakin, reachability, sandbox, show
-from vnet_lab.capture import Seen
+from vnet_lab.capture import Capture, Seen
 from vnet_lab.demonstration import Demonstration, is_tampered
 from vnet_lab.frames import describe, layers
+from vnet_lab.reachability import echo
 from vnet_lab.running import RunningLab, framework
 from vnet_lab.sandbox import LabError
+from vnet_lab.tunnelled import carried
 
 PICTURE = """\
   host1 (vm1.1, vm1.2) ─┐                                  ┌─ host3 (vm3.1, vm3.2)
                         ├─ edgeA ── core1 ── core2 ── edgeB
   host2 (vm2.1, vm2.2) ─┘                     │                X = vm1.1 vm2.2
                                             edgeC              Y = vm2.1 outside
-        segment A                             │                Z = vm1.2 vm3.1 vm3.2
+        segment A                             ┊ VXLAN          Z = vm1.2 vm3.1 vm3.2
                                            outside          A: tags   core: labels"""
 
 SWITCH, STRAYED, INTO = "edgeA", "green/Y", "red/X"
@@ -73,6 +76,23 @@ class Demo(Demonstration):
             tag_a, tag_b = shapes["host1-edgeA"][0], shapes["host3-edgeB"][0]
             if len(tag_a) != 1 or len(tag_b) != 1 or tag_a == tag_b or len(shapes["edgeA-core1"][1]) != 2:
                 self.wrong.append(f"tags and labels of Z on the way: {shapes}")
+
+    def between(self) -> None:
+        """One ping of Y, on the network between the data centre and the outside system."""
+        one, other = self.topology.find("green/vm2.1/eth0"), self.topology.find("green/outside/eth0")
+        if self.lab.underlay is None:
+            raise LabError("the topology has no tunnels")
+        with Capture([self.lab.underlay.point]) as capture:
+            command = ("ping", "-n", "-c", "1", "-W", "2", str(other.address(4)))
+            self.lab.popen(one, command, stdout=subprocess.DEVNULL).wait()
+            capture.settle(0.2)
+        found = [inside for seen in capture.frames if (inside := carried(seen.frame)) and echo(inside.frame)]
+        self.say("\nan echo request of Y and its reply, on the network between edgeC and the outside system:")
+        for inside in found:
+            ends = f"{inside.source}→{inside.destination} {inside.protocol} {inside.key}"
+            self.say(f"  {ends} | {describe(inside.frame)}")
+        if len(found) != 2:
+            self.wrong.append(f"{len(found)} echo messages of Y crossed the network between, should 2")
 
     def break_ins(self) -> None:
         """Everything a node could send that it should not, and what became of it."""
@@ -138,7 +158,7 @@ def main() -> int:
     console.print(PICTURE + "\n", markup=False)
     if framework() != "ryu":
         console.print("Ryu does not run on this Python: the controller runs on os-ken, its continuation")
-    with RunningLab("figure") as running:
+    with RunningLab("figure-vxlan") as running:
         demo = Demo(running, console)
         demo.say(f"{len(demo.topology.switches)} Open vSwitch bridges, {len(demo.topology.interfaces)} nodes and "
                  f"{' '.join(running.controller.command)} up in {running.built_seconds:.1f} s; "
@@ -149,6 +169,7 @@ def main() -> int:
         demo.matrix()
         if not tampered:
             demo.on_the_wire()
+            demo.between()
             demo.break_ins()
             demo.negative_control()
     return show.verdict(console, demo.wrong, "" if tampered else ", and the control was noticed")

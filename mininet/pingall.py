@@ -3,8 +3,8 @@
     python mininet/pingall.py [TOPOLOGY ...]
 
 TOPOLOGY is a file, or the name of one in topologies/ (all of them unless told). Every ordered pair is tried over IPv4
-and IPv6, and full-sized packets (1,500 bytes of IP, not to be fragmented) between one pair of each network. Exit code
-0 only if observed equals expected everywhere.
+and IPv6, and full-sized packets (1,500 bytes of IP, or what is left at a remote site, not to be fragmented) between one
+pair of each network. Exit code 0 only if observed equals expected everywhere.
 """
 
 from __future__ import annotations
@@ -56,10 +56,11 @@ def too_small(lab: Lab) -> Iterator[str]:
         for family in (4, 6):
             if one.address(family) is None or other.address(family) is None:
                 continue
-            size = lab.topology.mtu - HEADERS[family]
+            mtu = min(lab.topology.mtu_of(end) for end in (one, other))
+            size = mtu - HEADERS[family]
             command = ("ping", "-n", "-M", "do", "-s", str(size), "-c", "3", "-i", "0.2", "-W", "2")
             if lab.popen(one, (*command, str(other.address(family))), stdout=subprocess.DEVNULL).wait():
-                yield f"{lab.topology.mtu} bytes of IPv{family} from {one.id} did not get through to {other.id}"
+                yield f"{mtu} bytes of IPv{family} from {one.id} did not get through to {other.id}"
 
 
 def one_pair_per_network(topology: Topology) -> list[tuple[Interface, Interface]]:

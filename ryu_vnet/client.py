@@ -129,6 +129,22 @@ class Client(OutsideClient):
         """Remove a network that has no member any more."""
         return self._change("DELETE", ref_path(ref, "networks"), wait)
 
+    def sites(self, tenant: str) -> list[Json]:
+        """The remote sites of a tenant."""
+        return self._list(f"/v1/tenants/{name_part(tenant)}/sites", "sites", None, None)
+
+    def site(self, ref: str) -> Json:
+        """One remote site."""
+        return self._get(ref_path(ref, "sites"))
+
+    def put_site(self, ref: str, spec: Mapping[str, Any], *, wait: float = 0) -> Answer:
+        """Have a network extend to a site, or change how: `{"network": ..., "remote": ..., "key": ...}`."""
+        return self._change("PUT", ref_path(ref, "sites"), wait, dict(spec))
+
+    def delete_site(self, ref: str, *, wait: float = 0) -> Answer:
+        """Remove a site at which no node is any more."""
+        return self._change("DELETE", ref_path(ref, "sites"), wait)
+
     def each_network(self, tenant: str) -> Iterator[Json]:
         """The networks of a tenant one after the other, with the first of their members."""
         return self._each(f"/v1/tenants/{name_part(tenant)}/networks", "networks")

@@ -47,6 +47,16 @@ class UplinkSpec(_Shape):
     )
 
 
+class TunnelSpec(_Shape):
+    """A tunnel port of a gateway, over which networks extend to remote sites."""
+
+    protocol: Literal["vxlan", "gre"] = Field(description="How frames are carried")
+    address: str = Field(
+        description="The gateway's own address in the network that tunnels cross", examples=["192.0.2.10"]
+    )
+    mtu: int = Field(1500, ge=576, le=9216, description="That network's MTU, in bytes of IP")
+
+
 class OutsideSpec(_Shape):
     """A network that is not ours, which gateways have uplinks to."""
 
@@ -89,6 +99,11 @@ class SwitchSpec(_Shape):
         default_factory=dict,
         description="Ports to outside networks, which make it a gateway",
         examples=[{"eth9": {"outside": "internet", "addresses": ["203.0.113.2"]}}],
+    )
+    tunnels: dict[str, TunnelSpec] = Field(
+        default_factory=dict,
+        description="Tunnel ports to remote sites, one of each protocol",
+        examples=[{"vxlan0": {"protocol": "vxlan", "address": "192.0.2.10"}}],
     )
 
 
@@ -203,6 +218,9 @@ class InterfaceSpec(_Shape):
         examples=[["10.0.0.11", "fd00::11"]],
     )
     at: str | None = Field(None, description="The switch port it sits on", examples=["host1:vnet0"])
+    site: str | None = Field(
+        None, description="The tenant's remote site that it is at, in place of a port", examples=["paris"]
+    )
     iface_id: str | None = Field(
         None,
         min_length=1,
@@ -307,6 +325,27 @@ class RouterSpec(_Shape):
     )
 
 
+class SiteSpec(_Shape):
+    """A place outside the data centre that a network extends to, over a tunnel."""
+
+    network: str = Field(description="The network of the tenant that it extends", examples=["web"])
+    protocol: Literal["vxlan", "gre"] = Field("vxlan", description="How frames are carried")
+    remote: str = Field(description="The address of the tunnel's other end", examples=["198.51.100.10"])
+    key: int = Field(ge=1, description="VXLAN network identifier (24 bits) or GRE key (32 bits)", examples=[5000])
+    gateways: list[str] = Field(
+        default_factory=list,
+        description="Switches that may have the tunnel, the preferred one first; none: all with one, by name",
+        examples=[["gw1", "gw2"]],
+    )
+    mtu: int | None = Field(
+        None,
+        ge=576,
+        le=9216,
+        description="What the way to it takes, in bytes of IP, where that is less than the tunnel port's: 1420 inside "
+        "WireGuard",
+    )
+
+
 class TenantSpec(_Shape):
     """A tenant, with the networks and nodes to make or change. Others it has stay as they are."""
 
@@ -319,6 +358,11 @@ class TenantSpec(_Shape):
         examples=[{"203.0.113.50": {"network": "web", "inside": "10.0.0.11"}}],
     )
     forwards: list[ForwardSpec] = Field(default_factory=list, description="Ports of outside addresses")
+    sites: dict[str, SiteSpec] = Field(
+        default_factory=dict,
+        description="Remote sites, each of which one network extends to",
+        examples=[{"paris": {"network": "web", "remote": "198.51.100.10", "key": 5000}}],
+    )
 
 
 class Intent(_Shape):

@@ -27,9 +27,11 @@ from ryu_vnet.schema import (
     LinkSpec,
     NetworkSpec,
     NodeSpec,
+    SiteSpec,
     SwitchSpec,
     TenantSpec,
     TrafficSpec,
+    TunnelSpec,
 )
 from ryu_vnet.verify.simulate import Simulator
 
@@ -99,12 +101,17 @@ CLASSES = (
 
 
 @st.composite
-def intents(draw: st.DrawFn, *, several: bool = False) -> Intent:
+def intents(draw: st.DrawFn, *, several: bool = False, remote: bool = False) -> Intent:
     """A fabric, and two tenants whose nodes may have the same addresses as the other's (see `any_mac`).
 
-    `several`: interfaces may be in several networks at once, and networks may be for some traffic only.
+    `several`: interfaces may be in several networks at once, and networks may be for some traffic only. `remote`:
+    switches have tunnels, and nodes may be at remote sites.
     """
     fabric = draw(fabrics())
+    if remote:
+        inside = [name for name, switch in fabric.switches.items() if switch.segment is not None]
+        for name in draw(st.lists(st.sampled_from(inside), min_size=1, unique=True)):
+            fabric.switches[name].tunnels = some_tunnels()
     segments: dict[str, list[str]] = {}
     for name, switch in fabric.switches.items():
         if switch.segment is not None:
@@ -118,6 +125,11 @@ def intents(draw: st.DrawFn, *, several: bool = False) -> Intent:
         else:
             count = draw(st.integers(1, 2))
             networks = {f"net{index}": NetworkSpec(tagged=draw(st.booleans())) for index in range(count)}
+        sites = {}
+        for index in range(draw(st.integers(0, 2)) if remote else 0):
+            sites[f"site{index}"] = some_site(
+                draw(st.sampled_from(sorted(networks))), f"198.51.100.{len(tenants)}", index
+            )
         nodes = {}
         for index in range(draw(st.integers(0, 5))):
             interface = InterfaceSpec(
@@ -127,13 +139,28 @@ def intents(draw: st.DrawFn, *, several: bool = False) -> Intent:
                 at=f"{draw(st.sampled_from(segments[draw(st.sampled_from(sorted(segments)))]))}:{tenant}{index}",
                 networks=draw(_some(sorted(networks), several)),
             )
+            if sites and draw(st.booleans()):
+                site = draw(st.sampled_from(sorted(sites)))
+                interface.at, interface.site, interface.networks = None, site, [sites[site].network]
             nodes[f"vm{index}"] = NodeSpec(
                 running=draw(st.sampled_from([True, True, True, False])),
                 prepared=several and draw(st.booleans()),
                 interfaces={"eth0": interface},
             )
-        tenants[tenant] = TenantSpec(networks=networks, nodes=nodes)
+        tenants[tenant] = TenantSpec(networks=networks, nodes=nodes, sites=sites)
     return Intent(fabric=fabric, tenants=tenants)
+
+
+def some_tunnels() -> dict[str, TunnelSpec]:
+    """Those of a switch that has any."""
+    return {name: TunnelSpec(protocol=name, address="192.0.2.1") for name in ("gre", "vxlan")}
+
+
+def some_site(network: str, remote: str, kind: int, gateways: Iterable[str] = ()) -> SiteSpec:
+    """One of two kinds."""
+    return SiteSpec(
+        network=network, protocol=("vxlan", "gre")[kind % 2], remote=remote, key=kind + 1, gateways=[*gateways]
+    )
 
 
 def _some(networks: list[str], several: bool) -> st.SearchStrategy[list[str]]:
@@ -176,7 +203,7 @@ def applied(intent: Intent) -> System:
 def plug_everything(system: System, away: Collection[str] = ()) -> None:
     """Let every switch that is not away have the ports that the fabric and the nodes name, numbered by name."""
     for switch in sorted(set(system.fabric.switches) - set(away)):
-        names = {place.port for place in system.fabric.wires if place.switch == switch}
+        names = {place.port for place in (*system.fabric.wires, *system.fabric.tunnels) if place.switch == switch}
         names |= {
             interface.place.port
             for node in system.model.nodes()

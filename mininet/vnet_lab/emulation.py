@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from mininet.link import Intf
 from mininet.net import Mininet
-from mininet.node import OVSSwitch
+from mininet.node import Host, OVSSwitch
 
 RECONNECT_MS: Final = 1000
 """The least that Open vSwitch takes as `max_backoff`: a controller that comes back is found within a second."""
@@ -21,6 +21,14 @@ class BareIntf(Intf):  # type: ignore[misc]
     def config(self, **_parameters: Any) -> dict[str, Any]:
         """Nothing, and so no results."""
         return {}
+
+
+class BareHost(Host):  # type: ignore[misc]
+    """A host whose cables Mininet knows nothing of."""
+
+    def defaultIntf(self) -> Intf | None:
+        """The first interface that Mininet knows; where it is none, nothing is said of it."""
+        return super().defaultIntf() if self.ports else None
 
 
 class VnetSwitch(OVSSwitch):  # type: ignore[misc]
@@ -67,4 +75,4 @@ class VnetNet(Mininet):  # type: ignore[misc]
 
     def __init__(self) -> None:
         Mininet.inited = True
-        super().__init__(controller=None, switch=VnetSwitch, intf=BareIntf, build=False)
+        super().__init__(controller=None, switch=VnetSwitch, host=BareHost, intf=BareIntf, build=False)

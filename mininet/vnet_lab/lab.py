@@ -23,6 +23,7 @@ from .namespaces import Namespace
 from .openvswitch import OpenVSwitch
 from .outside import OutsideHost
 from .sandbox import LabError, run
+from .sites import SiteHost, Underlay, site_host
 from .topology import PREFIX_LENGTH, Address, Interface, Topology, load
 
 CONTROLLER: Final = "tcp:127.0.0.1:6653"
@@ -58,6 +59,10 @@ class Lab:
         self._senders: dict[str, socket.socket] = {}
         self.outside: dict[str, OutsideHost] = {}
         """The networks that are not ours, by name, each a host with an interface at every uplink to it."""
+        self.sites: dict[str, SiteHost] = {}
+        """The remote sites, by reference."""
+        self.underlay: Underlay | None = None
+        """The network that tunnels cross, where there are any."""
 
     def __enter__(self) -> Lab:
         sandbox.prepare()
@@ -101,7 +106,9 @@ class Lab:
         link."""
         own, root = self._namespaces, self._root
         found = [Point(one.id, "node", one.name, own[one.owner]) for one in self.topology.interfaces]
-        found += [Point(one.port, "access", one.port, root) for one in self.topology.interfaces]
+        for one in self.topology.interfaces:
+            namespace = root if one.site is None else self.sites[one.site.ref].namespace
+            found.append(Point(one.port, "access", one.port, namespace))
         found += [Point(link.a.port, link.kind, link.a.port, root) for link in self.topology.links]
         return found
 
@@ -151,8 +158,11 @@ class Lab:
     def _build(self) -> None:
         self._add_nodes()
         self._add_links()
+        self._add_sites()
         self._configure()
         self.net.start()
+        if self.underlay is not None:
+            self.underlay.add_tunnels()
         self._open()
 
     def _add_nodes(self) -> None:
@@ -167,6 +177,8 @@ class Lab:
                 self.net.addHost(name, ip=None)
         for outside in self.topology.outsides:
             self.net.addHost(outside.name, ip=None)
+        for name in [site_host(site) for site in self.topology.sites] + (["between"] if self.topology.tunnels else []):
+            self.net.addHost(name, ip=None)
 
     def _add_links(self) -> None:
         for link in self.topology.links:
@@ -175,6 +187,8 @@ class Lab:
                 switch.mtus[end.port] = self.topology.mtu + WIRE_EXTRA
             self.net.addLink(*ends, intfName1=link.a.port, intfName2=link.b.port)
         for interface in self.topology.interfaces:
+            if interface.site is not None:
+                continue
             bridge: VnetSwitch = self.net[interface.switch]
             bridge.mtus[interface.port] = self.topology.mtu
             self.net.addLink(
@@ -188,6 +202,18 @@ class Lab:
                 bridge.mtus[uplink.port] = outside.mtu
                 ends = {"intfName1": f"up{number}", "intfName2": uplink.port}
                 self.net.addLink(self.net[outside.name], bridge, **ends)
+
+    def _add_sites(self) -> None:
+        """The network that tunnels cross, and the sites, with a cable to each machine there."""
+        if not self.topology.tunnels:
+            return
+        self.underlay = Underlay(self.topology.tunnels, self.net["between"].pid)
+        self._stack.callback(self.underlay.close)
+        for site in self.topology.sites:
+            there = [one for one in self.topology.interfaces if one.site == site]
+            pids = {one: self.net[self.host_name(one)].pid for one in there}
+            self.sites[site.ref] = SiteHost(site, self.net[site_host(site)].pid, self.underlay, pids)
+            self._stack.callback(self.sites[site.ref].close)
 
     def _configure(self) -> None:
         """Addresses, MTU, checksums in software (the user-space data path passes frames on as they are, and a
@@ -221,7 +247,7 @@ class Lab:
         # node must have its addresses at once: duplicate address detection would hold them back for a second.
         (own / "disable_ipv6").write_text("0")
         (own / "accept_dad").write_text("0")
-        lines = [f"link set {interface.name} mtu {self.topology.mtu}"]
+        lines = [f"link set {interface.name} mtu {self.topology.mtu_of(interface)}"]
         for ip in interface.ips:
             nodad = " nodad" if ip.version == 6 else ""
             lines.append(f"addr add {ip}/{self._length(interface, ip)} dev {interface.name}{nodad}")

@@ -21,10 +21,12 @@ class OpenVSwitch:
     """ovsdb-server and ovs-vswitchd while the block runs; `ovs-vsctl` and the like find them by environment.
 
     The user-space data path (`datapath_type=netdev`) needs no kernel module. Raises LabError where a daemon does
-    not come up, with the end of its log.
+    not come up, with the end of its log. Where it is not the lab's own (`is_own`), nothing finds it but `ctl` and
+    `ofctl`, and it is in the namespace that it is started in.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_own: bool = True) -> None:
+        self._is_own = is_own
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._processes: list[subprocess.Popen[bytes]] = []
         self._before: dict[str, str | None] = {}
@@ -35,11 +37,14 @@ class OpenVSwitch:
         for name in FOLDERS:
             self._before[name] = os.environ.get(name)
             os.environ[name] = str(folder)
+        self._environment = {**os.environ}
         try:
             self._start(folder)
         except BaseException:
             self.__exit__(None, None, None)
             raise
+        if not self._is_own:
+            self._restore()
         return self
 
     def __exit__(
@@ -49,14 +54,26 @@ class OpenVSwitch:
             process.kill()  # nothing that they hold outlives them, and an orderly end takes a second
             process.wait()
         self._processes.clear()
+        self._restore()
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+    def _restore(self) -> None:
         for name, value in self._before.items():
             if value is None:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-        if self._folder is not None:
-            self._folder.cleanup()
-            self._folder = None
+        self._before.clear()
+
+    def ctl(self, *arguments: str) -> str:
+        """Run ovs-vsctl on it."""
+        return run("ovs-vsctl", *arguments, environment=self._environment)
+
+    def ofctl(self, *arguments: str) -> str:
+        """Run ovs-ofctl on one of its bridges."""
+        return run("ovs-ofctl", *arguments, environment=self._environment)
 
     def _start(self, folder: Path) -> None:
         database, socket = folder / "conf.db", folder / "db.sock"

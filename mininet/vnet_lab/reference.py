@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from .frames import mac_text
@@ -30,6 +31,14 @@ def reaches(one: Interface, other: Interface, what: Content) -> bool:
 def fellows(topology: Topology, one: Interface) -> list[Interface]:
     """All that an interface shares a network with: who find each other, whatever else they may say."""
     return [other for other in topology.interfaces if shared(one, other)]
+
+
+def beside(topology: Topology, ids: Iterable[str]) -> frozenset[str]:
+    """The ids, and those of all who are at the same sites: there, a switch that learns nothing lets all see what comes
+    for one of them, and what one of them sends."""
+    found = {*ids}
+    sites = {one.site for one in topology.interfaces if one.id in found and one.site is not None}
+    return frozenset(found | {one.id for one in topology.interfaces if one.site in sites})
 
 
 def receivers(topology: Topology, sender: Interface, frame: bytes) -> frozenset[str]:

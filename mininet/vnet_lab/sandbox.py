@@ -14,7 +14,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -123,9 +123,9 @@ def prepare() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def run(*command: str, text: str | None = None) -> str:
+def run(*command: str, text: str | None = None, environment: Mapping[str, str] | None = None) -> str:
     """Run a command to its end with `text` as input; its output. Raises LabError with what it complained of."""
-    done = subprocess.run(command, input=text, text=True, capture_output=True, check=False)
+    done = subprocess.run(command, input=text, text=True, capture_output=True, check=False, env=environment)
     if done.returncode:
         raise LabError(f"{' '.join(command)} failed ({done.returncode}): {done.stderr.strip() or done.stdout.strip()}")
     return done.stdout

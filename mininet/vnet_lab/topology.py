@@ -63,6 +63,39 @@ class Outside:
     mtu: int
 
 
+TUNNEL_HEADERS: Final = {"vxlan": 50, "gre": 42}
+"""Bytes that a tunnel over IPv4 adds to an IP packet of a machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tunnel:
+    """A tunnel port of a switch, its own address in the network that tunnels cross, and that network's MTU."""
+
+    switch: str
+    port: str
+    protocol: str
+    address: IPv4Address
+    mtu: int
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A place outside that a network of a tenant extends to, by the first switch with such a tunnel."""
+
+    tenant: str
+    name: str
+    tunnel: Tunnel
+    remote: IPv4Address
+    key: int
+    mtu: int
+    """What is left for machines there, in bytes of IP."""
+
+    @property
+    def ref(self) -> str:
+        """`tenant/name`."""
+        return f"{self.tenant}/{self.name}"
+
+
 @dataclass(frozen=True, slots=True)
 class Network:
     """A network of a tenant. `tagged`: it lets its nodes send 802.1Q tags of their own; `traffic` is the class of
@@ -105,6 +138,8 @@ class Interface:
     port: str
     networks: tuple[Network, ...]
     running: bool
+    site: Site | None = None
+    """Where it is outside; `switch` is the gateway then, and `port` a device of the site's."""
 
     @property
     def tagged(self) -> bool:
@@ -138,11 +173,17 @@ class Topology:
     outsides: tuple[Outside, ...] = ()
     routed: frozenset[tuple[str, str]] = frozenset()
     """The networks that are routed to each other, by reference, both ways."""
+    tunnels: tuple[Tunnel, ...] = ()
+    sites: tuple[Site, ...] = ()
 
     @property
     def segment_of(self) -> dict[str, str | None]:
         """The segment of each switch, by name."""
         return {switch.name: switch.segment for switch in self.switches}
+
+    def mtu_of(self, interface: Interface) -> int:
+        """The MTU of an interface, in bytes of IP."""
+        return self.mtu if interface.site is None else min(self.mtu, interface.site.mtu)
 
     def find(self, interface_id: str) -> Interface:
         """The interface of that id. Raises KeyError."""
@@ -162,14 +203,18 @@ def read(document: dict[str, Any], name: str) -> Topology:
     fabric = document["fabric"]
     outsides = tuple(_outsides(fabric))
     gateways: Gateways = {outside.name: tuple(end.switch for end in outside.uplinks) for outside in outsides}
+    tunnels = tuple(_tunnels(fabric))
+    sites = tuple(_sites(document.get("tenants") or {}, tunnels))
     topology = Topology(
         name,
         fabric.get("mtu", 1500),
         tuple(Switch(name, body["dpid"], body.get("segment")) for name, body in fabric["switches"].items()),
         tuple(Link(link["kind"], _end(link["a"]), _end(link["b"])) for link in fabric.get("links") or ()),
-        tuple(_interfaces(document.get("tenants") or {}, document.get("policies") or {}, gateways)),
+        tuple(_interfaces(document.get("tenants") or {}, document.get("policies") or {}, gateways, sites)),
         outsides,
         frozenset(_routed(document.get("tenants") or {})),
+        tunnels,
+        sites,
     )
     _check_devices(topology)
     return topology
@@ -205,7 +250,25 @@ def _outsides(fabric: dict[str, Any]) -> Iterator[Outside]:
         yield Outside(name, tuple(routers), tuple(uplinks), body.get("mtu", 1500))
 
 
-def _interfaces(tenants: dict[str, Any], policies: dict[str, Any], gateways: Gateways) -> list[Interface]:
+def _tunnels(fabric: dict[str, Any]) -> Iterator[Tunnel]:
+    for switch, parts in fabric["switches"].items():
+        for port, body in (parts.get("tunnels") or {}).items():
+            yield Tunnel(switch, port, body["protocol"], IPv4Address(body["address"]), body.get("mtu", 1500))
+
+
+def _sites(tenants: dict[str, Any], tunnels: tuple[Tunnel, ...]) -> Iterator[Site]:
+    for tenant, owned in tenants.items():
+        for name, body in (owned.get("sites") or {}).items():
+            protocol = body.get("protocol", "vxlan")
+            able = [one for one in sorted(tunnels, key=lambda one: one.switch) if one.protocol == protocol]
+            tunnel = next(one for one in able if one.switch == (body.get("gateways") or [one.switch])[0])
+            mtu = min(tunnel.mtu, body.get("mtu", tunnel.mtu)) - TUNNEL_HEADERS[protocol]
+            yield Site(tenant, name, tunnel, IPv4Address(body["remote"]), body["key"], mtu)
+
+
+def _interfaces(
+    tenants: dict[str, Any], policies: dict[str, Any], gateways: Gateways, sites: tuple[Site, ...]
+) -> list[Interface]:
     """All interfaces that have a place; one without a place is plugged in nowhere, so there is nothing to build."""
     found: list[Interface] = []
     for tenant, owned in tenants.items():
@@ -213,16 +276,17 @@ def _interfaces(tenants: dict[str, Any], policies: dict[str, Any], gateways: Gat
         networks = {name: _network(tenant, name, body or {}, gateways) for name, body in known}
         for node, body in (owned.get("nodes") or {}).items():
             for name, parts in body["interfaces"].items():
-                if not parts.get("at"):
+                site = next((one for one in sites if one.ref == f"{tenant}/{parts.get('site')}"), None)
+                if not parts.get("at") and site is None:
                     continue
-                place = _end(parts["at"])
+                place = _end(parts["at"]) if site is None else End(site.tunnel.switch, f"{node}-{name}"[:DEVICE_NAME])
                 asked = parts.get("networks") or filter(None, [parts.get("network")])
                 names = dict.fromkeys([*asked, *given(policies, tenant, node, body)])
                 ips = tuple(ip_address(ip) for ip in parts.get("ips", ()) if "/" not in str(ip))
                 found.append(
                     Interface(
                         tenant, node, name, parts["mac"].lower(), ips, place.switch, place.port,
-                        tuple(networks[each] for each in names), body.get("running", False),
+                        tuple(networks[each] for each in names), body.get("running", False), site,
                     )
                 )  # fmt: skip
     return found
@@ -243,7 +307,7 @@ def _network(tenant: str, name: str, body: dict[str, Any], gateways: Gateways) -
 def _check_devices(topology: Topology) -> None:
     names = [switch.name for switch in topology.switches]
     names += [end.port for link in topology.links for end in (link.a, link.b)]
-    names += [interface.port for interface in topology.interfaces]
+    names += [interface.port for interface in topology.interfaces if interface.site is None]
     names += [uplink.port for outside in topology.outsides for uplink in outside.uplinks]
     for name, times in Counter(names).items():
         if len(name) > DEVICE_NAME:

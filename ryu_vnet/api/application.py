@@ -22,6 +22,7 @@ from . import (
     plans,
     policies,
     problems,
+    sites,
     tenants,
     watching,
 )
@@ -72,6 +73,7 @@ def create_api(
     lifecycle.install(app, service)
     policies.install(app, service)
     outside.install(app, service)
+    sites.install(app, service)
     fabric.install(app, service)
     plans.install(app, service)
     watching.install(app, service)

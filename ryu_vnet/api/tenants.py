@@ -288,7 +288,8 @@ def _interface_spec(interface: Interface) -> InterfaceSpec:
         mac=format_mac(interface.known_mac) if interface.known_mac is not None else None,
         ips=[format_prefix(prefix) for prefix in interface.ips],
         leases=[format_prefix(prefix) for prefix in interface.leases],
-        at=str(interface.place) if interface.place else None,
+        at=str(interface.place) if interface.place and interface.site is None else None,
+        site=interface.site,
         iface_id=interface.iface_id,
         networks=[*interface.asked],
     )

@@ -16,6 +16,7 @@ from . import (
     outside,
     policies,
     running,
+    sites,
     top,
     watch,
 )
@@ -54,6 +55,7 @@ outside.install(main)
 running.install(main)
 lifecycle.install(main)
 policies.install(main)
+sites.install(main)
 fabric.install(main)
 intents.install(main)
 watch.install(main)

@@ -192,7 +192,7 @@ def node_create(session: Session, /, node: str, interface: str | None, running: 
         # A MAC address that is left out is whichever it has, and so are the addresses that it was given.
         old = known["interfaces"].get(name, {}) if known else {}
         has = {"mac": old.get("mac"), "leases": old.get("leases", [])}
-        interfaces[name] = {**has, "ips": [], "at": None, "iface_id": None, "networks": [], **given}
+        interfaces[name] = {**has, "ips": [], "at": None, "site": None, "iface_id": None, "networks": [], **given}
     usual: dict[str, Any] = {"prepared": False, "unit": None, "function": None, "labels": {}, "size": 1, "apart": []}
     usual["discovery"] = "start"
     spec = {**usual, "running": running, "interfaces": interfaces, **attributes}

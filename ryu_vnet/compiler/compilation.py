@@ -18,14 +18,16 @@ from ..fabric.declared import Fabric
 from ..fabric.observed import Topology
 from ..model.outside import Floating, Forward, Gateway, NextHop
 from ..model.routing import Router, Routing
+from ..model.sites import Site
 from ..model.values import Combination, Network, Node, TagGrant, Value, key_of
 from .facts import NO_SERVICES, address_units, local_units
 from .membership import Membership, Round, network_in
 from .network import wire_targets
-from .outward import is_router, router_of
+from .outward import is_machine, router_of
 from .paths import core_units, other_edges, port_units, redeclared, redeclared_units, severed, trunk_units
 from .presence import NOWHERE, Extent, Presence
 from .reach import reach_units
+from .sites import site_member
 from .units import Kind, Unit
 
 Changes: TypeAlias = Iterable[tuple[Value | None, Value | None]]
@@ -79,6 +81,10 @@ class Compilation(Membership):
                 turn.stale.update(self.outward.let_in(key_of(value) if value is not None else "", was, now))
             elif isinstance(was, NextHop) or isinstance(now, NextHop):
                 turn.stale.update(self.outward.hop(was, now))
+            elif isinstance(was, Site) or isinstance(now, Site):
+                turn.stale.update(self.sites.changed(was, now))
+                before, after = (site_member(value) if isinstance(value, Site) else None for value in (was, now))
+                self._node(before, after, old.fabric, turn)
             elif isinstance(was, Combination) or isinstance(now, Combination):
                 disbanded += [was] if isinstance(was, Combination) else []
                 formed += [now] if isinstance(now, Combination) else []
@@ -177,7 +183,7 @@ class Compilation(Membership):
             changed.change(was, now)
         moved = {ref for ref in named if changed.partners(ref) != before[ref] and ref in self.presences}
         numbers = {number for ref in moved for number in self._numbers(ref) if number in self._members}
-        self._again([number for number in numbers if not is_router(self._members[number])], fabric, turn)
+        self._again([number for number in numbers if is_machine(self._members[number])], fabric, turn)
         self.routing = changed
         for ref in named & self.presences.keys():
             for switch in self._services.get(ref, NO_SERVICES)[0]:
@@ -193,7 +199,7 @@ class Compilation(Membership):
             del self._services[ref]
         presence = self.presences.get(ref)
         people = turn.people.get(ref, set())
-        everybody = [*people, *(n for crowd in presence.at.values() for n in crowd)] if presence is not None else []
+        everybody = {*people, *(presence.everybody() if presence is not None else ())}
         for switch in was[0] ^ now[0]:
             turn.stale.update(self._serve_units(ref, switch))
             for combination in self._ending.get(ref, ()):
@@ -266,6 +272,7 @@ class Compilation(Membership):
                 )
             for name in anew_at:
                 self._uplinks(name, turn)
+            turn.stale.update(self.sites.units())
         for name in known:
             was, now = old.numbers(name), new.numbers(name)
             ports = {port for port, _ in was.items() ^ now.items()} if was is not now else set()
@@ -274,7 +281,10 @@ class Compilation(Membership):
                 self._uplinks(name, turn)
             on = self._on.get(name, {})
             for port in ports & on.keys():
-                turn.stale.update(local_units(self._members[on[port]]))
+                for number in on[port]:
+                    turn.stale.update(local_units(self._members[number]))
+            if ports & {tunnel.port for tunnel in fabric.switches[name].tunnels}:
+                turn.stale.update(self.sites.units_at(name))
         rewired = {*other_edges(old, new)}
         for segment in segments:
             if old.trunks(segment) is not new.trunks(segment):
@@ -304,7 +314,7 @@ class Compilation(Membership):
         if other_edge or not cut <= fabric.leaves:
             refs = self._in.get(segment, set())
         else:
-            on_leaves = (n for name in cut for n in (*self._on.get(name, {}).values(), *self._left.get(name, ())))
+            on_leaves = (n for name in cut for n in (*self._numbers_on(name), *self._left.get(name, ())))
             refs = {ref for number in on_leaves for ref in self._joined(number)}
         for ref in refs:
             presence = self.presences[ref]
@@ -313,15 +323,20 @@ class Compilation(Membership):
                 if name not in fabric.leaves or wire_targets(*where, old) != wire_targets(*where, new):
                     turn.stale.add(Unit(Kind.NETWORK, ref, name, 0))
 
+    def _numbers_on(self, switch: str) -> Iterator[int]:
+        """The interfaces on the ports of a switch."""
+        for numbers in self._on.get(switch, {}).values():
+            yield from numbers
+
     def _take_out(self, segments: set[str], old: Fabric, turn: Round) -> None:
         """Let all leave that are in segments which are declared otherwise now, and all members of networks that reach
         into one: they come again as if they were new."""
         names = [name for segment in segments for name in old.inside.get(segment, ())]
-        numbers = {number for name in names for number in self._on.get(name, {}).values()}
+        numbers = {number for name in names for number in self._numbers_on(name)}
         refs = {ref for segment in segments for ref in self._in.get(segment, ())}
         for ref in refs:
             presence = self.presences[ref]
-            numbers.update(number for crowd in presence.at.values() for number in crowd)
+            numbers.update(presence.everybody())
             numbers.update(*presence.routers.values())
             for fabric in (old, self.topology.fabric):
                 for segment in presence.extent.switches:

@@ -23,11 +23,12 @@ from .network import (
     place_row,
     wire_fanouts,
 )
-from .outward import Outward, addresses_in, is_router, link_local_of, resolved
+from .outward import Outward, addresses_in, is_machine, link_local_of, resolved
 from .paths import all_units
 from .presence import Audience, Extent, Presence, home_of
 from .rows import Group, Row
 from .serving import Passage, Served, member_rows, pass_rows, serve_rows
+from .sites import Sites, is_site, site_rows
 from .switch import route_rows, switch_groups, switch_rows, way_rows
 from .traffic import Networks, in_order, regions
 from .units import Kind, Unit
@@ -45,14 +46,15 @@ class Facts:
         self.routing = Routing()
         self._services: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
         """By network: the switches where its members are served, and where frames are routed into it."""
+        self.sites = Sites()
         self.presences: dict[str, Presence] = {}
         """By the reference of the network or combination."""
         self._tags: dict[tuple[str, int], int] = {}
         """By segment and the network's number."""
         self._members: dict[int, Member] = {}
         """Running interfaces, by number."""
-        self._on: dict[str, dict[str, int]] = {}
-        """Their numbers by switch and port."""
+        self._on: dict[str, dict[str, set[int]]] = {}
+        """Their numbers by switch and port: several where a port leads to remote sites."""
         self._choosers: dict[str, dict[str, set[int]]] = {}
         """By the reference of several networks, or of one that is for some traffic only, and by switch: the running
         interfaces that are in just these."""
@@ -92,6 +94,10 @@ class Facts:
                 yield from ((unit.at, row) for row in self._service_rows(unit))
             case Kind.UPLINK | Kind.SHARED:
                 yield from ((unit.at, row) for row in self.outward.uplink_rows(self.topology, unit))
+            case Kind.SITE:
+                reached = self.sites.reached(unit.name, self.topology)
+                if reached is not None:
+                    yield from ((reached.site.switch, row) for row in site_rows(reached))
             case _:
                 yield from ((unit.at, part) for part in self._path_parts(unit))
 
@@ -135,7 +141,7 @@ class Facts:
                 yield from pass_rows(network, [*self._passages(unit.name, unit.at)])
             return
         member = self._members.get(unit.number)
-        if member is None or is_router(member) or unit.name not in member.node.networks_of(member.interface):
+        if member is None or not is_machine(member) or unit.name not in member.node.networks_of(member.interface):
             return
         if unit.kind is Kind.ANSWER and unit.at in serving:
             addresses, place = addresses_in(network, member.interface), member.interface.place
@@ -173,7 +179,7 @@ class Facts:
         routers = {number for numbers in presence.routers.values() for number in numbers}
         coming = {switch for switch, numbers in presence.silent.items() if not numbers <= routers}
         resolving = {*presence.visits, *((gateway.switch,) if gateway is not None else ())}
-        return frozenset(coming.union(presence.at)), frozenset(resolving)
+        return frozenset(coming.union(presence.at, presence.beyond)), frozenset(resolving)
 
     def _path_parts(self, unit: Unit) -> Iterator[Row | Group]:
         switch = self.topology.fabric.switches.get(unit.at)
@@ -227,6 +233,8 @@ class Facts:
         home = home_of(member, self.topology.fabric) if member is not None else None
         if member is None or home is None or unit.name not in member.node.networks_of(member.interface):
             return
+        if is_site(member):
+            return
         presence = self.presences[unit.name]
         for name, toward in addresses(member.interface, home, unit.at, presence, self.topology):
             yield name, member.interface, presence.network.number, toward
@@ -272,11 +280,11 @@ class Facts:
         """What each row of a unit of the kind PICK follows from: switch, interface, the number of the combination, and
         the last of its networks."""
         audience, member = self.presences.get(unit.name), self._members.get(unit.number)
-        if not isinstance(audience, Audience) or member is None:
+        if not isinstance(audience, Audience) or member is None or is_site(member):
             return
         *former, last = self.combined(audience.combination)
         place, mac = member.interface.place, member.interface.mac
-        if place is None or unit.number not in audience.at.get(place.switch, ()):
+        if place is None or not audience.has(unit.number, place.switch):
             return
         if any(mac in self._macs[network.ref] for network in former):
             return
@@ -302,8 +310,10 @@ class Facts:
 
     def places_on(self, switch: str) -> Iterator[Place]:
         """The ports of a switch that running interfaces are on."""
-        on = ((Place(switch, port), self._members[number]) for port, number in self._on.get(switch, {}).items())
-        return (place for place, member in on if member.interface.place == place and not is_router(member))
+        for port, numbers in self._on.get(switch, {}).items():
+            place, members = Place(switch, port), [self._members[number] for number in numbers]
+            if any(member.interface.place == place and is_machine(member) for member in members):
+                yield place
 
     def units(self) -> set[Unit]:
         """All units that there are."""
@@ -313,6 +323,7 @@ class Facts:
             found.update([Unit(Kind.SHADOW, ref, "", member.interface.number) for ref in _moving(member)])
         for ref in self.presences:
             found.update(self.network_units(ref))
+        found.update(self.sites.units())
         for ref, by_switch in self._choosers.items():
             found.update([Unit(Kind.CLASS, ref, switch, 0) for switch in by_switch])
         return found
@@ -348,7 +359,7 @@ class Facts:
         serving, resolving = self._services.get(ref, NO_SERVICES)
         for switch in serving:
             yield from self._serve_units(ref, switch)
-        numbers = [number for crowd in self.presences[ref].at.values() for number in crowd]
+        numbers = [*self.presences[ref].everybody()]
         for kind, switches in ((Kind.ANSWER, serving), (Kind.RESOLVE, resolving)):
             for switch in switches:
                 yield from [Unit(kind, ref, switch, number) for number in numbers]
@@ -394,6 +405,5 @@ def choice_units(ref: str, audience: Audience) -> Iterator[Unit]:
 
 def pick_units(ref: str, audience: Audience) -> Iterator[Unit]:
     """Those who are in the last network of a combination only, for whoever speaks in it."""
-    for crowd in audience.at.values():
-        for number in crowd:
-            yield Unit(Kind.PICK, ref, "", number)
+    for number in audience.everybody():
+        yield Unit(Kind.PICK, ref, "", number)

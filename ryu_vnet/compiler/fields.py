@@ -90,6 +90,7 @@ REG4 = Field("reg4", 32, maskable=True)
 REG5 = Field("reg5", 32, maskable=True)
 REG6 = Field("reg6", 32, maskable=True)
 REG7 = Field("reg7", 32, maskable=True)
+REG8 = Field("reg8", 32, maskable=True)
 CT_STATE = Field("ct_state", 32, maskable=True)
 """What connection tracking says of a packet: bits of `CtState`. Match it with a mask: without one, a dump has the mask
 0xff, those bits being all that Open vSwitch 3.1 knows."""
@@ -160,6 +161,7 @@ FIELDS: tuple[Field, ...] = (
     REG5,
     REG6,
     REG7,
+    REG8,
     CT_STATE,
     CT_NW_DST,
     CT_NW_PROTO,

@@ -75,16 +75,18 @@ class Local(NamedTuple):
 
 def local_rows(local: Local) -> Iterator[Row]:
     """What a running interface needs at its own switch. Where it is in no network, what it sends is known and goes
-    nowhere."""
+    nowhere. One at a site shares a port with others, whose rows are the site's."""
     interface, port = local.interface, local.port
     origin = Origin(Subject.INTERFACE, interface.number)
-    yield PORT.row("port", [FieldMatch(f.IN_PORT, port)], [SetField(FROM_REG.field, From.ACCESS)], SOURCE, origin)
+    if not interface.site_number:
+        yield PORT.row("port", [FieldMatch(f.IN_PORT, port)], [SetField(FROM_REG.field, From.ACCESS)], SOURCE, origin)
     yield from source_rows(interface, port, local.tagged, local.is_arrival)
     if local.is_beside:
         return
     yield from neighbour_rows(interface)
-    out = [FieldMatch(ADJACENCY_REG.field, adjacency(Toward.INTERFACE, interface.number))]
-    yield EGRESS.row("adjacency", out, [Output(port)], None, origin)
+    if not interface.site_number:
+        out = [FieldMatch(ADJACENCY_REG.field, adjacency(Toward.INTERFACE, interface.number))]
+        yield EGRESS.row("adjacency", out, [Output(port)], None, origin)
     sender = [FieldMatch(INTERFACE_REG.field, interface.number)]
     match local.speaks:
         case Speaks.ON_ONE:
@@ -136,7 +138,7 @@ def addresses(
     Its own switch; in its segment those that are no leaves; in others the edges, unless its MAC tells its segment.
     """
     fabric, extent = topology.fabric, presence.extent
-    own, number = str(home.segment), interface.number
+    own, number = str(home.segment), interface.site_number or interface.number
     if segment == own:
         # Frames for it come to its own switch even while its port is not there, and are dropped there.
         yield home.name, adjacency(Toward.INTERFACE, number)

@@ -11,10 +11,10 @@ from typing import NamedTuple
 from ..fabric.declared import Fabric
 from ..fabric.observed import Topology
 from ..model.state import Member
-from ..model.values import Combination, Network, Node, Value, combination_ref
+from ..model.values import Combination, Network, Node, Place, Value, combination_ref
 from .facts import Facts, address_units, choice_units, local_units, pick_units, shadows
 from .interface import is_beside
-from .outward import is_router
+from .outward import is_machine, is_router
 from .presence import Audience, Extent, Presence, home_of, is_native
 from .traffic import combinations
 from .units import Kind, Unit
@@ -99,7 +99,7 @@ class Membership(Facts):
         home, place = home_of(member, fabric), member.interface.place
         if home is None or place is None:
             return
-        del self._on[home.name][place.port]
+        self._unplug(place, number)
         turn.stale.update(local_units(member))
         self._leave_shadows(member, fabric, turn)
         segment, mac = str(home.segment), member.interface.mac
@@ -134,7 +134,7 @@ class Membership(Facts):
         if home is None or place is None:
             return
         self._members[number] = member
-        self._on.setdefault(home.name, {})[place.port] = number
+        self._plug(place, number)
         turn.stale.update(local_units(member))
         segment, mac = str(home.segment), member.interface.mac
         if is_router(member):
@@ -180,7 +180,7 @@ class Membership(Facts):
 
     def _visit(self, member: Member, switch: str, segment: str, by: int, turn: Round) -> None:
         """Have the networks that a member's are routed to carried to where it is, or no more."""
-        if is_router(member):
+        if not is_machine(member):
             return
         for ref in member.node.networks_of(member.interface):
             for partner in self._partners_there(ref):
@@ -188,6 +188,15 @@ class Membership(Facts):
 
     def _partners_there(self, ref: str) -> Iterator[str]:
         return (partner for partner in self.routing.partners(ref) if partner in self.presences)
+
+    def _plug(self, place: Place, number: int) -> None:
+        self._on.setdefault(place.switch, {}).setdefault(place.port, set()).add(number)
+
+    def _unplug(self, place: Place, number: int) -> None:
+        on = self._on[place.switch]
+        on[place.port].discard(number)
+        if not on[place.port]:
+            del on[place.port]
 
     def _take_role(self, number: int, role: Role, switch: str, segment: str, turn: Round) -> None:
         """Let an interface choose among its networks on a switch."""
@@ -227,7 +236,7 @@ class Membership(Facts):
             if place == member.interface.left:
                 self._left.setdefault(place.switch, set()).add(number)
             if place == member.interface.target:
-                self._on.setdefault(place.switch, {})[place.port] = number
+                self._plug(place, number)
                 if number in self._roles and not is_beside(member.interface):
                     self._take_role(number, self._roles[number], place.switch, segment, turn)
 
@@ -243,7 +252,7 @@ class Membership(Facts):
             if place == member.interface.left:
                 self._left[place.switch].discard(number)
             if place == member.interface.target:
-                del self._on[place.switch][place.port]
+                self._unplug(place, number)
                 if number in self._roles and not is_beside(member.interface):
                     self._drop_role(number, self._roles[number], place.switch, segment, turn)
 
@@ -281,7 +290,7 @@ class Membership(Facts):
     def _heard_in(self, network: str, number: int, switch: str) -> list[str]:
         """The combinations ending in a network in which an interface on a switch hears."""
         found = self._ending.get(network, ())
-        return [ref for ref in found if number in self.presences[ref].at.get(switch, ())]
+        return [ref for ref in found if self.presences[ref].has(number, switch)]
 
     def _hear(self, ref: str, member: Member, turn: Round) -> None:
         """Let a member of its last network hear a combination, unless it is in one of the former."""
@@ -355,8 +364,7 @@ class Membership(Facts):
 
     def _numbers(self, ref: str) -> Iterator[int]:
         """The interfaces in a network, or that hear a combination."""
-        for crowd in self.presences[ref].at.values():
-            yield from crowd
+        yield from self.presences[ref].everybody()
 
     def _speaking(self, refs: Set[str]) -> Iterator[int]:
         """The interfaces that choose among just the networks of one of these combinations, or speak in it."""

@@ -11,6 +11,7 @@ from ..model.names import link_local
 from ..model.outside import Address, Floating, Forward, Gateway, NextHop, router_mac
 from ..model.state import Member
 from ..model.values import Interface, Network, Node, Place, Value
+from . import fields as f
 from .gateway import (
     Routed,
     Wire,
@@ -36,7 +37,12 @@ def router_of(gateway: Gateway) -> Node:
 
 def is_router(member: Member) -> bool:
     """Whether a member is a network's router, which is on no port."""
-    return not member.node.name
+    return not member.node.name and not member.interface.mac & f.GROUP_BIT
+
+
+def is_machine(member: Member) -> bool:
+    """Whether a member is of a node, and no router or remote site that is none."""
+    return bool(member.node.name)
 
 
 class Outward:

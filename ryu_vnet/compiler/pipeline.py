@@ -35,6 +35,7 @@ CHOICE_REG = Register("choice", f.REG5, 20, "the networks that it may go out on,
 
 UPLINK_REG = Register("uplink", f.REG6, 32, "the port to an outside network that the frame came in by, or goes out by")
 LARGE_REG = Register("large", f.REG7, 1, "whether the frame is larger than where it goes can take")
+SITE_REG = Register("site", f.REG8, 28, "the remote site that the frame came from; 0 where it came from none")
 
 REGISTERS = (
     NETWORK_REG,
@@ -45,6 +46,7 @@ REGISTERS = (
     CHOICE_REG,
     UPLINK_REG,
     LARGE_REG,
+    SITE_REG,
 )
 REGISTER_BY_FIELD = {register.field.name: register for register in REGISTERS}
 
@@ -61,7 +63,7 @@ class Toward(IntEnum):
     """The kinds of adjacency, in the top four bits of the register; the low 28 bits say which."""
 
     INTERFACE = 1
-    """An access port of this switch, by the number of the interface on it."""
+    """An access port of this switch, by the number of the interface on it; or a remote site, by its own."""
     SWITCH = 2
     """A switch of this segment, by its number."""
     OUT = 3
@@ -135,8 +137,9 @@ class Stage:
 PORT = Stage(
     "PORT",
     0,
-    "which kind of port the frame came in by; a port that nobody declared drops; one to learn on tells who is there",
-    (f.IN_PORT,),
+    "which kind of port the frame came in by, and from which site; a port that nobody declared drops; one to learn on "
+    "tells who is there",
+    (f.IN_PORT, f.TUN_ID, f.TUN_SRC, f.TUN_IPV6_SRC),
     ("SOURCE", "TAG", "LABEL", "UPLINK"),
     {"port": 100, "learn": 50},
 )
@@ -158,6 +161,7 @@ SOURCE = Stage(
         f.ARP_OP,
         f.ARP_SPA,
         f.ARP_SHA,
+        f.REG8,
     ),
     ("NEIGHBOUR", "NETWORK"),
     {"refuse": 400, "address": 300, "family": 200, "other": 100},
@@ -375,8 +379,8 @@ EGRESS = Stage(
     "EGRESS",
     80,
     "what the adjacency means today: a port, a tag and a port, or a core port that must be up",
-    (f.REG3, f.REG4),
-    ("ENCAP", "OUTBOUND"),
+    (f.REG3, f.REG4, f.REG8),
+    ("ENCAP", "REMOTE", "OUTBOUND"),
     {"split": 200, "adjacency": 100},
 )
 ENCAP = Stage(
@@ -386,6 +390,14 @@ ENCAP = Stage(
     (f.REG3,),
     (),
     {"adjacency": 100},
+)
+REMOTE = Stage(
+    "REMOTE",
+    92,
+    "through a tunnel to a remote site, unless the frame is larger than the tunnel takes",
+    (f.REG3, f.REG7),
+    (),
+    {"large": 200, "adjacency": 100},
 )
 
 OUTBOUND = Stage(
@@ -453,6 +465,7 @@ STAGES = (
     FORWARD,
     EGRESS,
     ENCAP,
+    REMOTE,
     OUTBOUND,
     TRANSLATE,
     SHARE,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ..fabric.declared import Fabric, Switch
 from ..model.names import segment_of_mac
 from ..model.state import Member
-from ..model.values import Combination, Network
+from ..model.values import Combination, Interface, Network
 from .crowd import Crowd
 
 
@@ -104,6 +104,8 @@ class Presence:
         """By switch: how many there are who may be routed into it from there, each once for each network."""
         self._visiting: dict[str, dict[str, int]] = {}
         """The same by segment."""
+        self.beyond: dict[str, set[int]] = {}
+        """By the switch of their gateway: those at remote sites. They hear by the copies that their sites get."""
         self._switches: dict[str, set[str]] = {}
         self._extent = NOWHERE
         self._moved: set[str] = set()
@@ -180,9 +182,13 @@ class Presence:
         else:
             self._native[segment] = 1
             self._moved.add(segment)
-        return self._add(number, home.name, segment)
+        return self._add(member.interface, home.name, segment)
 
-    def _add(self, number: int, switch: str, segment: str) -> set[int]:
+    def _add(self, interface: Interface, switch: str, segment: str) -> set[int]:
+        number = interface.number
+        if interface.site_number:
+            self.beyond.setdefault(switch, set()).add(number)
+            return set()
         if switch not in self.at:
             self.at[switch] = Crowd()
             self._switches.setdefault(segment, set()).add(switch)
@@ -192,7 +198,7 @@ class Presence:
     def remove(self, member: Member, home: Switch, fabric: Fabric) -> set[int]:
         """Count a member out that was counted in with just these. Returns the chunks that changed at its switch."""
         segment, number = str(home.segment), member.interface.number
-        changed = self._remove(number, home.name, segment)
+        changed = self._remove(member.interface, home.name, segment)
         if not is_native(member.interface.mac, segment, fabric):
             self.foreign[segment].discard(number)
             if not self.foreign[segment]:
@@ -204,7 +210,13 @@ class Presence:
             self._moved.add(segment)
         return changed
 
-    def _remove(self, number: int, switch: str, segment: str) -> set[int]:
+    def _remove(self, interface: Interface, switch: str, segment: str) -> set[int]:
+        number = interface.number
+        if interface.site_number:
+            self.beyond[switch].discard(number)
+            if not self.beyond[switch]:
+                del self.beyond[switch]
+            return set()
         changed = self.at[switch].remove(number)
         if not self.at[switch]:
             del self.at[switch]
@@ -230,8 +242,21 @@ class Presence:
 
     def members(self, segment: str) -> Iterator[int]:
         """The numbers of the members in a segment."""
+        # Who is at a site is where the site hears.
         for switch in self._switches.get(segment, ()):
             yield from self.at[switch]
+            yield from self.beyond.get(switch, ())
+
+    def everybody(self) -> Iterator[int]:
+        """The numbers of all members."""
+        for crowd in self.at.values():
+            yield from crowd
+        for numbers in self.beyond.values():
+            yield from numbers
+
+    def has(self, number: int, switch: str) -> bool:
+        """Whether an interface is a member on a switch."""
+        return number in self.at.get(switch, ()) or number in self.beyond.get(switch, ())
 
     def carried_for(self, segment: str) -> Iterator[int]:
         """The numbers of those for whose sake it is carried in a segment."""
@@ -267,11 +292,11 @@ class Audience(Presence):
         """Somebody hears. Returns the chunks that changed at his switch."""
         if not self.at:
             self._moved.update(self._silent)
-        return self._add(member.interface.number, home.name, str(home.segment))
+        return self._add(member.interface, home.name, str(home.segment))
 
     def remove(self, member: Member, home: Switch, fabric: Fabric) -> set[int]:
         """Somebody hears no more. Returns the chunks that changed at his switch."""
-        return self._remove(member.interface.number, home.name, str(home.segment))
+        return self._remove(member.interface, home.name, str(home.segment))
 
 
 def is_native(mac: int, segment: str, fabric: Fabric) -> bool:

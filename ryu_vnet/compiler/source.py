@@ -12,7 +12,7 @@ from ipaddress import IPv4Network, IPv6Network
 from ..model.names import Prefix, link_local
 from ..model.values import Interface
 from . import fields as f
-from .pipeline import INTERFACE_REG, NEIGHBOUR, NETWORK, SOURCE, Stage
+from .pipeline import INTERFACE_REG, NEIGHBOUR, NETWORK, SITE_REG, SOURCE, Stage
 from .rows import CONTROLLER_PORT, Action, FieldMatch, Origin, Output, Row, SetField, Subject
 
 IPV4, ARP, RARP, IPV6 = 0x0800, 0x0806, 0x8035, 0x86DD
@@ -61,6 +61,8 @@ def source_rows(interface: Interface, port: int, tagged: bool, is_told: bool) ->
     four = [prefix for prefix in interface.sources or _ANY if isinstance(prefix, IPv4Network)]
     six = _six(interface)
     known = [FieldMatch(f.IN_PORT, port), FieldMatch(f.ETH_SRC, interface.mac)]
+    if interface.site_number:
+        known.append(FieldMatch(SITE_REG.field, interface.site_number))
     if not tagged:
         known.append(FieldMatch(f.VLAN_VID, 0))
 

@@ -51,6 +51,8 @@ class Kind(IntEnum):
     """What is answered on a switch of a network's members (`name`) for one of them (`number`)."""
     PASS = 20
     """What may pass from a network (`name`) to others that it is routed to, on a switch of its members."""
+    SITE = 21
+    """A remote site (`name`) at its gateway."""
 
 
 class Unit(NamedTuple):

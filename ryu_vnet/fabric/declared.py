@@ -17,9 +17,13 @@ import networkx as nx
 from ..errors import Problem
 from ..model.names import PORT_LENGTH, Prefix
 from ..model.outside import Address
+from ..model.sites import Protocol
 from ..model.values import Place
+from .tunnels import Tunnel, tunnel_problems
 
 DEFAULT_MTU = 1500
+LEAST_MTU = 576
+"""What IPv4 asks of every network (RFC 791)."""
 
 MOST_HEARD = 8
 """How many addresses are listened to at a port where machines are learned, where nothing else is declared."""
@@ -89,7 +93,7 @@ class Switch:
     `number` is granted when it is declared and never used for another. `segment` is None for a core switch.
     `ovsdb` is where its database listens (`unix:/run/openvswitch/db.sock`, `ssl:10.0.0.1:6640`), or None where the
     controller's default holds. `learn` has the ports on which machines are learned, by name; `uplinks` those that lead
-    to outside networks.
+    to outside networks, `tunnels` those that lead to remote sites.
     """
 
     name: str
@@ -99,6 +103,11 @@ class Switch:
     ovsdb: str | None = None
     learn: tuple[Learn, ...] = ()
     uplinks: tuple[Uplink, ...] = ()
+    tunnels: tuple[Tunnel, ...] = ()
+
+    def tunnel(self, protocol: Protocol) -> Tunnel | None:
+        """Its tunnel port of a protocol."""
+        return next((tunnel for tunnel in self.tunnels if tunnel.protocol is protocol), None)
 
     def uplink(self, outside: str) -> Uplink | None:
         """Its port to an outside network, the first by name if there are several."""
@@ -164,6 +173,11 @@ class Fabric:
             for outside in {uplink.outside for uplink in switch.uplinks}:
                 found.setdefault(outside, []).append(name)
         return {outside: tuple(names) for outside, names in found.items()}
+
+    @cached_property
+    def tunnels(self) -> dict[Place, Tunnel]:
+        """The ports that lead to remote sites."""
+        return {Place(name, one.port): one for name, switch in sorted(self.switches.items()) for one in switch.tunnels}
 
     @cached_property
     def core_switches(self) -> frozenset[str]:
@@ -275,6 +289,9 @@ def _switch_problems(fabric: Fabric) -> Iterator[Problem]:
             yield Problem(f"fabric.switches.{name}.capacity", f"core switch {name} takes no nodes", hint)
         yield from _learn_problems(fabric, switch)
         yield from _uplink_problems(fabric, switch)
+        used = {place.port for place in fabric.wires_of.get(name, ())}
+        used |= {learn.port for learn in switch.learn} | {uplink.port for uplink in switch.uplinks}
+        yield from tunnel_problems(name, switch.segment, switch.tunnels, used, LEAST_MTU)
         other = by_dpid.setdefault(switch.dpid, name)
         if other != name:
             hint = "each bridge needs its own (other-config:datapath-id)"

@@ -6,9 +6,11 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 from ..errors import StoreError
+from ..model.sites import Protocol
 from ..model.values import Place
 from .declared import Fabric, Learn, Link, LinkKind, Outside, Switch, Uplink
 from .observed import PortState
+from .tunnels import Tunnel
 
 Json = dict[str, Any]
 
@@ -33,6 +35,7 @@ def fabric_document(fabric: Fabric) -> Json:
                 "ovsdb": s.ovsdb,
                 "learn": [[learn.port, learn.tenant, learn.most] for learn in s.learn],
                 "uplinks": [[up.port, up.outside, [str(own) for own in up.addresses]] for up in s.uplinks],
+                "tunnels": [[t.port, t.protocol.value, str(t.address), t.mtu] for t in s.tunnels],
             }
             for _, s in sorted(fabric.switches.items())
         ],
@@ -74,8 +77,12 @@ def _switch(part: Json) -> Switch:
     # Fabrics stored before there were ports to learn on have none.
     learn = tuple(Learn(*one) for one in part.get("learn", ()))
     uplinks = tuple(Uplink(port, to, tuple(map(ip_address, own))) for port, to, own in part.get("uplinks", ()))
+    # Those stored before there were tunnels have none.
+    tunnels = tuple(
+        Tunnel(port, Protocol(name), ip_address(own), mtu) for port, name, own, mtu in part.get("tunnels", ())
+    )
     dpid = int(part["dpid"], 16)
-    return Switch(part["name"], part["number"], dpid, part["segment"], part["ovsdb"], learn, uplinks)
+    return Switch(part["name"], part["number"], dpid, part["segment"], part["ovsdb"], learn, uplinks, tunnels)
 
 
 def admission(switch: Switch) -> Json:

@@ -25,6 +25,7 @@ from ..model.names import (
     segment_of_mac,
 )
 from ..model.outside import FIRST_ZONE, LAST_ZONE, SHARED_ZONE, ZONES, Gateway, router_mac
+from ..model.sites import Site
 from ..model.state import Member
 from ..model.traffic import format_ports
 from ..model.values import LABELS, Combination, Network, Place, Resting, tag_space
@@ -302,6 +303,11 @@ def account_of_port(system: System, text: str) -> Account:
         ]
         what = f"the uplink to {uplink.outside}"
         return Account(f"port {place}", what, reasons=[*reasons, f"own addresses: {own}", *hops])
+    tunnel = system.fabric.tunnels.get(place)
+    if tunnel is not None:
+        there = [site for site in system.model.sites() if (site.switch, site.port) == (name, port)]
+        reasons += [line for site in there for line in about_site(system, site)]
+        return Account(f"port {place}", f"the {tunnel.protocol.value} tunnels to remote sites", reasons=reasons)
     if member is not None:
         return Account(f"port {place}", f"of {member}", reasons=[*reasons, *_about(system, member)])
     what = "nobody's: what comes in by it is dropped" if state is not None else "nobody's"
@@ -321,6 +327,9 @@ def about_origin(system: System, names: Names, origin: Origin) -> list[str]:
             routers = [one for one in system.model.gateways() if one.interface == origin.number]
             if routers:
                 return [line for one in routers for line in _about_router(system, one)]
+            site = names.sites.get(origin.number)
+            if site is not None:
+                return about_site(system, site)
             whose = (Member(n, i) for n in system.model.nodes() for i in n.interfaces if i.number == origin.number)
             return [line for member in whose for line in _about(system, member)]
         case Subject.SWITCH:
@@ -349,6 +358,15 @@ def _about_router(system: System, gateway: Gateway) -> list[str]:
         f"router of {gateway.ref}: MAC {format_mac(gateway.mac)}, {'; '.join(subnets) or 'no subnet'}",
         f"{outside}{address}; conntrack zone {gateway.zone}",
     ]
+
+
+def about_site(system: System, site: Site) -> list[str]:
+    """Where a site is, and which network it extends."""
+    tunnel = system.fabric.tunnels.get(Place(site.switch, site.port))
+    left = f"; {site.inner_mtu(tunnel.mtu)} bytes of IP are left" if tunnel is not None else ""
+    end = f"{site.protocol.value} to {site.remote}, key {site.key}, from {site.switch}:{site.port}"
+    nodes = sorted(key.removeprefix("node/") for key in system.model.nodes_at(site.ref))
+    return [f"site {site.ref} of network {site.network_ref}: {end}{left}", f"{len(nodes)} node(s) there: {_cut(nodes)}"]
 
 
 def _where(system: System, owner: Network | Combination) -> list[str]:

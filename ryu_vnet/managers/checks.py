@@ -77,6 +77,9 @@ def draft_problems(draft: Draft, fabric: Fabric, nodes: list[Node], rules: Ruleb
             where = f"tenants.{node.tenant}.nodes.{node.name}.interfaces.{interface.name}.at"
             if interface.place is not None:
                 yield from _place_problems(fabric, wires, interface.place, where)
+                if interface.site is None and interface.place in fabric.tunnels:
+                    hint = "site: NAME in place of a port"
+                    yield Problem(where, f"port {interface.place} leads to remote sites", hint)
             elif node.present:
                 what = "running" if node.running else "prepared"
                 yield Problem(where, f"a {what} node needs a place for each interface", "switch:port, as host1:vnet0")

@@ -76,6 +76,8 @@ class Encoder:
         return {switch: _by_key(pairs) for switch, pairs in found.items()}
 
     def _local(self, local: Local) -> Rows:
+        if local.interface.site_number:
+            return _by_key(_encode_local(local))
         ips = local.interface.sources
         lengths = tuple([(prefix.version, prefix.prefixlen) for prefix in ips])
         has_own = (6, 128) in lengths and link_local(local.interface.mac) in ips

@@ -16,7 +16,9 @@ from ..compiler.pipeline import (
     CHOICE_REG,
     FIRST_LABEL,
     INTERFACE_REG,
+    LARGE_REG,
     NETWORK_REG,
+    SITE_REG,
     STAGE_BY_TABLE,
     UPLINK_REG,
     Toward,
@@ -24,6 +26,7 @@ from ..compiler.pipeline import (
 from ..compiler.rows import (
     IN_PORT_PORT,
     Action,
+    CheckLarger,
     Clone,
     Decap,
     FieldMatch,
@@ -41,6 +44,7 @@ from ..fabric.declared import Fabric, LinkKind
 from ..fabric.observed import PortState
 from ..model.names import PLACED_MAC_MASK, format_mac
 from ..model.outside import SHARED_ZONE
+from ..model.sites import ETHERNET_HEADER
 from ..model.state import Member, Model
 from ..model.traffic import format_ethertype, format_ports, format_protocol
 from ..model.values import Place
@@ -65,6 +69,8 @@ class Names:
         self._interfaces |= {gateway.interface: f"the router of {gateway.ref}" for gateway in model.gateways()}
         self._routers = {gateway.interface: gateway.ref for gateway in model.gateways()}
         self._zones = {gateway.zone: gateway.ref for gateway in model.gateways()}
+        self.sites = {site.number: site for site in model.sites()}
+        self._interfaces |= {number: f"site {site.ref}" for number, site in self.sites.items()}
         self._switches = {switch.number: name for name, switch in fabric.switches.items()}
         self._segments = {number: name for name, number in fabric.segments.items()}
 
@@ -148,6 +154,7 @@ class Meanings:
             "EGRESS": self._egress_row,
             "ENCAP": self._encap_row,
             **outside_meanings(names, self.port),
+            "REMOTE": self._remote_row,
         }
 
     def row(self, row: Row) -> str:
@@ -174,6 +181,9 @@ class Meanings:
 
     def _port_row(self, row: Row, conditions: dict[str, FieldMatch]) -> str:
         number = conditions[f.IN_PORT.name].value
+        site = _set(row.actions, SITE_REG.field)
+        if site is not None:
+            return f"what comes by {self.port(number)}{self._end(site)} is from {self._names.interface(site)}"
         if row.origin.subject is Subject.INTERFACE:
             return f"{self.port(number)} belongs to {self._names.interface(row.origin.number)}"
         port = self._ports.get(number, "")
@@ -195,6 +205,10 @@ class Meanings:
             return f"{known} from a node is refused" + (
                 ", unless a row above knows the source" if known != "MPLS" else ""
             )
+        site = conditions.get(SITE_REG.field.name)
+        if site is not None:
+            whose = f"{self._names.interface(row.origin.number)}, which is at {self._names.interface(site.value)}"
+            return f"{_source_text(conditions)} from {whose}"
         return f"{_source_text(conditions)} from {self._names.interface(row.origin.number)}"
 
     def _neighbour_row(self, row: Row, conditions: dict[str, FieldMatch]) -> str:
@@ -279,6 +293,14 @@ class Meanings:
         uplink = _set(row.actions, UPLINK_REG.field)
         if uplink is not None:
             return f"to {self._names.adjacency(toward.value)}, which is here: outside by {self.port(uplink)}"
+        if SITE_REG.field.name in conditions:
+            return f"what came from {self._names.adjacency(toward.value)} does not go back to it"
+        size = next((action.size for action in row.actions if isinstance(action, CheckLarger)), None)
+        if size is not None:
+            left = size - ETHERNET_HEADER
+            return (
+                f"to {self._names.adjacency(toward.value)}: is it larger than the {left} bytes of IP that go through?"
+            )
         how = "tagged, " if any(isinstance(action, PushVlan) for action in row.actions) else ""
         ports = [self.port(action.port) for action in row.actions if isinstance(action, Output)]
         groups = [self._groups[action.group] for action in row.actions if isinstance(action, ToGroup)]
@@ -292,6 +314,20 @@ class Meanings:
         edge = self._names.edge_of_label(label) if label is not None else "none"
         toward = self._names.adjacency(conditions[ADJACENCY_REG.field.name].value)
         return f"to {toward}: labelled for edge {edge}, out of {', '.join(ports)}"
+
+    def _remote_row(self, row: Row, conditions: dict[str, FieldMatch]) -> str:
+        toward = conditions[ADJACENCY_REG.field.name].value
+        where = self._names.adjacency(toward)
+        if LARGE_REG.field.name in conditions:
+            # Open vSwitch credits the rows of both outcomes of the test with every frame.
+            return f"what is too large for {where} goes nowhere (its counter counts what fits as well)"
+        ports = [self.port(action.port) for action in row.actions if isinstance(action, Output)]
+        return f"to {where}: out of {', '.join(ports)}{self._end(toward & ADJACENCY_NUMBER_MASK)}"
+
+    def _end(self, number: int) -> str:
+        """The other end of a site's tunnel, and the key."""
+        site = self._names.sites.get(number)
+        return f", {site.protocol.value} {site.remote} key {site.key}," if site is not None else ""
 
     # --- bits -------------------------------------------------------------------------------------------------------
 

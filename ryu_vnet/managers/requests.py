@@ -24,6 +24,7 @@ from .outside import exit_of, outsides_of, put_floating, put_forward, subnets_of
 from .policies import made, refuse_made, replace_policies
 from .routers import put_router
 from .rulebook import Rulebook
+from .sites import at_site, put_site, tunnels_of
 
 
 @dataclass(slots=True)
@@ -83,6 +84,7 @@ def _switches(work: Work, spec: FabricSpec, found: list[Problem]) -> Iterator[tu
                 check_name(part.segment, f"{where}.segment")
             learn = _learn(part, where)
             uplinks = uplinks_of(part.uplinks, where)
+            tunnels = tunnels_of(part.tunnels, where)
         except Invalid as error:
             found.extend(error.problems)
             continue
@@ -97,7 +99,7 @@ def _switches(work: Work, spec: FabricSpec, found: list[Problem]) -> Iterator[tu
             counters = work.draft.counters()
             number = counters.switch
             work.draft.put(replace(counters, switch=number + 1))
-        yield name, Switch(name, number, part.dpid, part.segment, part.ovsdb, learn, uplinks)
+        yield name, Switch(name, number, part.dpid, part.segment, part.ovsdb, learn, uplinks, tunnels)
 
 
 def _learn(spec: SwitchSpec, where: str) -> tuple[Learn, ...]:
@@ -328,6 +330,11 @@ def _interface(
     leases = tuple(parse_prefix(text, f"{where}.leases[{index}]") for index, text in enumerate(spec.leases))
     leases = leases or (old.leases if old else ())
     new = Interface(name, number, mac, ips, None, networks, chosen, iface_id=spec.iface_id, leases=leases)
+    if spec.site is not None:
+        if place is not None:
+            hint = "one of them: at a switch port, or at a site"
+            raise Invalid(Problem(f"{where}.at", f"it has both a place, {place}, and site {spec.site!r}", hint))
+        new, place = at_site(work.draft, tenant, new, spec.site, f"{where}.site")
     new = _at(work, new, place)
     if old is None or old.place != place:
         return new
@@ -434,6 +441,11 @@ def _apply_tenant(work: Work, name: str, spec: TenantSpec, found: list[Problem])
     for network, network_spec in spec.networks.items():
         try:
             put_network(work, name, network, network_spec)
+        except Invalid as error:
+            found.extend(error.problems)
+    for site, site_spec in spec.sites.items():
+        try:
+            put_site(work.draft, work.fabric, work.allocator, name, site, site_spec)
         except Invalid as error:
             found.extend(error.problems)
     for node, node_spec in spec.nodes.items():

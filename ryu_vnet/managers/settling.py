@@ -11,6 +11,7 @@ from ..compiler.traffic import combinations, in_order
 from ..fabric.declared import Fabric
 from ..model.outside import Gateway
 from ..model.routing import Router, Routing
+from ..model.sites import Site
 from ..model.state import Draft, Member, Model, Shared
 from ..model.values import Combination, Network, Node, Value, combination_ref
 from .requests import Work
@@ -140,7 +141,9 @@ def _homes(draft: Draft, ref: str, fabric: Fabric, routing: Routing) -> set[str]
     """The segments in which a network has members, its router, or those who may be routed into it."""
     members = (member for each in (ref, *routing.partners(ref)) for member in draft.members(each))
     homes = {segment for member in members for segment in segments_of(member, fabric)}
-    return homes | {segment for _, segment in _memberships(draft.gateway(ref), fabric, routing)}
+    for value in (draft.gateway(ref), *draft.sites_of(ref)):
+        homes |= {segment for _, segment in memberships(value, fabric, routing)}
+    return homes
 
 
 def _routed_else(draft: Draft, model: Model) -> set[str]:
@@ -169,7 +172,7 @@ def _moved(draft: Draft, model: Model, fabric: Fabric, routing: Routing) -> dict
     for key, new in draft.changes.items():
         old = model.get(key)
         for value, by in ((old, -1), (new, 1)):
-            for ref, segment in _memberships(value, fabric, routing):
+            for ref, segment in memberships(value, fabric, routing):
                 found.setdefault(ref, Counter())[segment] += by
         if isinstance(new, Network):
             reserved = {*new.reserve} ^ {*(old.reserve if isinstance(old, Network) else ())}
@@ -178,10 +181,12 @@ def _moved(draft: Draft, model: Model, fabric: Fabric, routing: Routing) -> dict
     return found
 
 
-def _memberships(value: Value | None, fabric: Fabric, routing: Routing) -> Iterable[tuple[str, str]]:
-    if isinstance(value, Gateway):
+def memberships(value: Value | None, fabric: Fabric, routing: Routing) -> Iterable[tuple[str, str]]:
+    """The networks, by reference, and segments where a value makes one of them have a member, or need a tag."""
+    if isinstance(value, Gateway | Site):
         segment = fabric.switches[value.switch].segment if value.switch in fabric.switches else None
-        yield from ((value.ref, each) for each in (segment,) if each is not None)
+        ref = value.network_ref if isinstance(value, Site) else value.ref
+        yield from ((ref, each) for each in (segment,) if each is not None)
     if isinstance(value, Node):
         for interface in value.interfaces:
             segments = [*segments_of(Member(value, interface), fabric)]

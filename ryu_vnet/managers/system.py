@@ -68,6 +68,7 @@ from .requests import Work
 from .routers import check_routing
 from .serving import Serving
 from .settling import settle
+from .sites import check_sites, settle_sites
 from .standby import Standby
 from .summary import account
 
@@ -326,11 +327,13 @@ class System:
         draft = Draft(self.model)
         work = Work(draft, self.fabric, Allocator(draft, self.revision + 1))
         edit(work)
+        settle_sites(draft, work.fabric, self.fabric)
         self._policing.police(work, self.model, self.fabric)
         self._leases.settle(work, self.model)
         settle_exits(work, self.model, self.fabric, lambda *where: self.standby.why_unfit(*where) is None)
         check_let_in(work, self.model)
         check_routing(draft, self.model)
+        check_sites(draft, work.fabric, self.fabric)
         self._checker.check(work, self.fabric)
         settle(work, self.model, self.fabric, self._programme.compilation.presences)
         return work

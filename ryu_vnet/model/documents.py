@@ -14,6 +14,7 @@ from . import routing_documents as routing
 from .names import format_mac, format_prefix, parse_mac, parse_prefix
 from .outside import Floating, Forward, Gateway, NextHop
 from .policy import Policy, policy_document, policy_from
+from .sites import Site, site_document, site_from
 from .traffic import Term
 from .values import Combination, Counters, Interface, Network, Node, Place, Resting, TagGrant, Tenant, Value
 
@@ -48,6 +49,8 @@ def to_document(value: Value) -> Json:
         return policy_document(value)
     if isinstance(value, Gateway | Floating | Forward | NextHop):
         return outside.document(value)
+    if isinstance(value, Site):
+        return site_document(value)
     if isinstance(value, Network):
         return _network_document(value)
     return asdict(value)
@@ -66,6 +69,7 @@ def _interface_document(interface: Interface) -> Json:
     known: Json = {"iface_id": interface.iface_id} if interface.iface_id is not None else {}
     known |= {"discovered": True} if interface.discovered else {}
     known |= {"leases": [format_prefix(prefix) for prefix in interface.leases]} if interface.leases else {}
+    known |= {"site": interface.site, "site_number": interface.site_number} if interface.site is not None else {}
     return known | {
         "name": interface.name,
         "number": interface.number,
@@ -129,6 +133,8 @@ def from_document(key: str, document: Json) -> Value:
                 return routing.router_from(document)
             case "gateway" | "floating" | "forward" | "nexthop":
                 return outside.value_from(kind, document)
+            case "site":
+                return site_from(document)
     except (KeyError, TypeError, ValueError) as error:
         raise StoreError(f"document {key} cannot be read: {error!r}") from error
     raise StoreError(f"document {key} is of no kind that this version knows")
@@ -156,4 +162,6 @@ def _interface(document: Json) -> Interface:
         document.get("iface_id"),
         document.get("discovered", False),
         tuple(map(parse_prefix, document.get("leases", ()))),
+        document.get("site"),
+        document.get("site_number", 0),
     )

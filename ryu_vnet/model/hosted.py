@@ -7,7 +7,8 @@ from .values import Node
 
 class Hosted:
     """By switch. A node counts wherever an interface of it has a place, whether or not it runs: it can start there at
-    any time. On a switch where several of its interfaces are it counts once."""
+    any time. On a switch where several of its interfaces are it counts once. Who is at a site takes nothing of its
+    gateway."""
 
     def __init__(self) -> None:
         self.taken: dict[str, int] = {}
@@ -17,7 +18,8 @@ class Hosted:
 
     def count(self, node: Node, by: int) -> None:
         """Count a node in (1), or out (-1)."""
-        switches = {interface.place.switch for interface in node.interfaces if interface.place is not None}
+        here = (interface.place for interface in node.interfaces if interface.site is None)
+        switches = {place.switch for place in here if place is not None}
         for switch in switches:
             _add(self.taken, switch, by * node.size)
         for group in node.apart_groups if switches else ():

@@ -17,6 +17,7 @@ from .names import format_mac
 from .outside import ZONES, Address, Floating, Forward, Gateway, NextHop
 from .policy.rules import Policy, in_order
 from .routing import Router, Routing
+from .sites import Site
 from .values import (
     LABELS,
     Combination,
@@ -55,7 +56,8 @@ class Member:
 def claims(node: Node) -> Iterator[tuple[Claim, Interface]]:
     """What the interfaces of a node claim for themselves alone."""
     for interface in node.interfaces:
-        for place in (interface.place, interface.target):
+        # Those at a site share its port.
+        for place in (interface.place, interface.target) if interface.site is None else ():
             if place is not None:
                 yield ("port", place.switch, place.port), interface
         if interface.iface_id is not None:
@@ -90,6 +92,10 @@ class _Values:
         """By outside network and address: the keys of what has or uses it."""
         self.macs: dict[int, set[str]] = {}
         """Who has each MAC address."""
+        self.at_site: dict[str, set[str]] = {}
+        """By the reference of a site: the nodes that have an interface there."""
+        self.sites: dict[str, set[str]] = {}
+        """By the reference of a network: the keys of the sites that it extends to."""
         self.hosted = Hosted()
         self.used: dict[str, dict[int, set[str]]] = {}
         """By space: the keys that an identifier is granted or rests under."""
@@ -153,6 +159,8 @@ class _Values:
             case Floating() | Forward():
                 _change(self.let_in, value.ref, key, add=add)
                 _change(self.holders, (value.outside, value.address), key, add=add)
+            case Site():
+                _change(self.sites, value.network_ref, key, add=add)
             case Resting():
                 self._index_identifier(value.space, value.identifier, key, add=add)
                 _change(self.resting, (value.space, value.network), key, add=add)
@@ -169,6 +177,8 @@ class _Values:
                 self._index_shared(tuple(networks), key, add=add)
             if interface.known_mac is not None:
                 _change(self.macs, interface.known_mac, key, add=add)
+            if interface.site is not None:
+                _change(self.at_site, f"{node.tenant}/{interface.site}", key, add=add)
 
     def _index_shared(self, networks: Shared, key: str, *, add: bool) -> None:
         _change(self.shared, networks, key, add=add)
@@ -327,6 +337,13 @@ class Model:
     def _let_in(self, network: str) -> set[str]:
         return self._all.let_in.get(network, set())
 
+    def nodes_at(self, site: str) -> set[str]:
+        """The keys of the nodes that have an interface at a site, by its reference."""
+        return self._all.at_site.get(site, set())
+
+    def _extending(self, network: str) -> set[str]:
+        return self._all.sites.get(network, set())
+
     def taken(self) -> Mapping[str, int]:
         """How much of each switch the nodes take that have a place there, running or not, in units of size."""
         return self._all.hosted.taken
@@ -420,6 +437,19 @@ class Model:
     def next_hops(self) -> list[NextHop]:
         """All outside routers that have said where they are, by switch, port and address."""
         return self._every("nexthop/", NextHop)
+
+    def site(self, ref: str) -> Site | None:
+        """A site by reference."""
+        return self._typed(f"site/{ref}", Site)
+
+    def sites(self, tenant: str | None = None) -> list[Site]:
+        """All sites, or those of a tenant, by reference."""
+        return self._every(f"site/{tenant}/" if tenant else "site/", Site)
+
+    def sites_of(self, network: str) -> list[Site]:
+        """The sites that a network, by its reference, extends to, by reference."""
+        found = (self._typed(key, Site) for key in sorted(self._extending(network)))
+        return [site for site in found if site is not None]
 
     def policy(self, name: str) -> Policy | None:
         """A policy by name."""
@@ -565,6 +595,12 @@ class Draft(Model):
 
     def _let_in(self, network: str) -> set[str]:
         return super()._let_in(network) | self._unchanged(self._base._let_in(network))
+
+    def nodes_at(self, site: str) -> set[str]:
+        return super().nodes_at(site) | self._unchanged(self._base.nodes_at(site))
+
+    def _extending(self, network: str) -> set[str]:
+        return super()._extending(network) | self._unchanged(self._base._extending(network))
 
     def taken(self) -> Mapping[str, int]:
         return _summed(self._base.taken(), super().taken(), self._replaced.taken)

@@ -13,6 +13,7 @@ from .names import Prefix
 from .outside import Exit, Floating, Forward, Gateway, NextHop, Subnet
 from .policy.rules import Policy
 from .routing import Router
+from .sites import Site
 from .traffic import Term
 
 
@@ -120,6 +121,9 @@ class Interface:
 
     `leases` are the addresses that it was given in the subnets of its networks, where it was asked to have none there.
 
+    `site` is the name of the tenant's site that it is at, and `site_number` the site's number (0: none); its place is
+    the tunnel port then, which it shares with all who are there.
+
     Raises ValueError where it has a place and no MAC: it could run, and its frames be told from nobody's.
     """
 
@@ -136,6 +140,8 @@ class Interface:
     iface_id: str | None = None
     discovered: bool = False
     leases: tuple[Prefix, ...] = ()
+    site: str | None = None
+    site_number: int = 0
 
     def __post_init__(self) -> None:
         if self.place is not None and self.known_mac is None:
@@ -264,6 +270,7 @@ Value: TypeAlias = (
     | Forward
     | NextHop
     | Router
+    | Site
 )
 
 
@@ -301,3 +308,5 @@ def key_of(value: Value) -> str:
             return f"forward/{value.outside}/{value.address}/{value.protocol}-{value.port}"
         case NextHop():
             return f"nexthop/{value.switch}/{value.port}/{value.address}"
+        case Site():
+            return f"site/{value.ref}"

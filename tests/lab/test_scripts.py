@@ -31,6 +31,35 @@ def script(name: str, *arguments: str, code: int = 0, given: str = "") -> str:
     return done.stdout
 
 
+def test_networks_extend_to_sites_and_nobody_else_gets_in() -> None:
+    shown = script("sites")
+    for line in (
+        "172 pairs, 96 should reach, 96 did; 0 wrong",
+        "frames crossed the network between in tunnels; 0 had no business there",
+        "due 48 times, heard 48 times, one copy to each other site of the network; 0 wrong",
+        "28 pages fetched over TCP, IPv4 and IPv6; 0 not",
+        "to red/paris: 1450 bytes of IP pass, 1451 do not",
+        "to red/oslo: 1458 bytes of IP pass, 1459 do not",
+        "0 came where they may not, or did not where they must",
+        "60 of 60 pings between members answered, 60 of 60 to another site",
+        "0 of 3 pings to it answered, 120 of 120 to others",
+        "wireguard: 8 of 8 members reached over IPv4 and IPv6; 1370 bytes of IP pass, 1371 do not",
+        "on the wire: UDP 51820",
+        "ipsec: 8 of 8 members reached over IPv4 and IPv6; 1350 bytes of IP pass, 1351 do not",
+        "on the wire: UDP 4500",
+        "noticed: site red/paris got 1 copies of a broadcast of red/paris1/eth0, should 0",
+        "observed equals expected, and both controls were noticed",
+    ):
+        assert line in shown, shown
+
+
+def test_sites_fail_where_rows_are_altered() -> None:
+    shown = script("sites", "--tamper", code=1)
+    assert "WRONG: blue/lima1/eth0 did not reach blue/vm1/eth0 over IPv4" in shown
+    assert "WRONG: site red/paris got 1 copies of a broadcast of red/paris2/eth0, should 0" in shown
+    assert "observed differs from expected" in shown
+
+
 def test_demo_shows_what_it_should() -> None:
     shown = script("demo")
     manager = {"ryu": "ryu-manager ryu_vnet.app", "os-ken": "vnet controller"}[framework()]
@@ -38,6 +67,7 @@ def test_demo_shows_what_it_should() -> None:
         manager,
         "84 pairs, 20 should reach, 20 did; 0 wrong",
         "none: it never leaves its segment",
+        "192.0.2.10→198.51.100.10 vxlan 5000 | 02:00:00:00:02:01→02:00:00:00:0c:01 IP / ICMP 10.0.0.21 > 10.0.0.99",
         "0 break-ins or losses, 0 frames where they have no business",
         "noticed: red/vm1.1/eth0 heard a broadcast of green/vm2.1",
         "observed equals expected, and the control was noticed",

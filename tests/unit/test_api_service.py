@@ -78,6 +78,7 @@ def test_a_tenant_from_birth_to_death(system: System, web: FlaskClient) -> None:
                 "mac": "02:00:00:00:09:01",
                 "ips": ["10.0.0.9"],
                 "at": "host1:vm9",
+                "site": None,
                 "iface_id": None,
                 "leases": [],
                 "networks": ["W"],

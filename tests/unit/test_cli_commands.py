@@ -253,6 +253,7 @@ def test_a_node_from_birth_to_death(vnet: Run) -> None:
                 "mac": "02:00:00:00:09:01",
                 "ips": ["10.0.0.9"],
                 "at": "host1:vm9",
+                "site": None,
                 "iface_id": None,
                 "leases": [],
                 "networks": ["W"],

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from drawn import CLASSES, all_in_step, fabrics, intents, plug_everything
+from drawn import CLASSES, all_in_step, fabrics, intents, plug_everything, some_site, some_tunnels
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from memory_store import MemoryStore
@@ -31,6 +31,7 @@ from ryu_vnet.managers.difference import Before, Contents, difference
 from ryu_vnet.managers.policies import delete_policy, put_policies, replace_policies
 from ryu_vnet.managers.programme import Programme
 from ryu_vnet.managers.requests import Work
+from ryu_vnet.managers.sites import delete_site, move_site, put_site
 from ryu_vnet.managers.system import System
 from ryu_vnet.model.names import format_mac, placed_mac
 from ryu_vnet.model.state import Model
@@ -114,7 +115,11 @@ class History:
 
     def interface(self, chance: random.Random, networks: list[str]) -> InterfaceSpec:
         index = chance.randrange(12)
+        sites = [site for site in self.system.model.sites() if site.network in networks]
         mac = placed_mac(chance.randrange(5), chance.randrange(1, 5), index + 1)
+        if sites and chance.random() < 0.3:
+            site = chance.choice(sites)
+            return InterfaceSpec(mac=f"02:00:00:00:01:{index + 1:02x}", site=site.name, networks=[site.network])
         return InterfaceSpec(
             mac=f"02:00:00:00:00:{index + 1:02x}" if mac is None else format_mac(mac),
             ips=chance.choice([[], [f"10.0.0.{index}"], ["10.0.0.0/24", f"fd00::{index}"], ["0.0.0.0/0"]]),
@@ -153,7 +158,7 @@ class History:
         document = self.spec.model_dump(by_alias=True)
         switches, links = document["switches"], document["links"]
         name = chance.choice(sorted(switches))
-        match chance.randrange(8):
+        match chance.randrange(9):
             case 0 if links:
                 links.remove(chance.choice(links))
             case 1 if len(switches) > 1:
@@ -176,6 +181,8 @@ class History:
             case 6 if links:
                 link, port = chance.choice(links), chance.randrange(100)
                 links.append({**link, "a": f"{link['a']}.{port}", "b": f"{link['b']}.{port}"})
+            case 7:
+                switches[name]["tunnels"] = some_tunnels() if not switches[name]["tunnels"] else {}
             case _:
                 return chance.choice(self.specs)
         return FabricSpec.model_validate(document)
@@ -197,7 +204,7 @@ class History:
             for node in work.draft.nodes():
                 if not inside or chance.random() < 0.2:
                     requests.delete_node(work, node.tenant, node.name)
-                else:
+                elif all(i.site is None for i in node.interfaces):
                     at = {i.name: f"{chance.choice(inside)}:w{i.number}" for i in node.interfaces}
                     requests.start(work, node.tenant, node.name, at)
                     if chance.random() < 0.3:
@@ -292,6 +299,32 @@ class History:
     def delete_network(self, chance: random.Random) -> None:
         tenant, network, _ = self.one(chance)
         self.system.request(lambda work: requests.delete_network(work, tenant, network))
+
+    def site(self, chance: random.Random) -> None:
+        """It comes, or extends another network, or has another end."""
+        tenant, network, _ = self.one(chance)
+        gateways = [name for name, switch in sorted(self.system.fabric.switches.items()) if switch.tunnels]
+        chosen = chance.sample(gateways, chance.randrange(len(gateways) + 1))
+        kind = chance.randrange(2)
+        spec = some_site(network, f"198.51.100.{chance.randrange(1, 4)}", kind, chosen)
+
+        def edit(work: Work) -> None:
+            put_site(work.draft, work.fabric, work.allocator, tenant, f"site{kind}", spec)
+
+        self.system.request(edit)
+
+    def delete_site(self, chance: random.Random) -> None:
+        site = chance.choice(self.system.model.sites() or [None])
+        if site is not None:
+            self.system.request(lambda work: delete_site(work.draft, site.tenant, site.name))
+
+    def move_site(self, chance: random.Random) -> None:
+        """It has another gateway."""
+        site, names = chance.choice(self.system.model.sites() or [None]), sorted(self.system.fabric.switches)
+        if site is not None:
+            self.system.request(
+                lambda work: move_site(work.draft, work.fabric, site.tenant, site.name, chance.choice(names))
+            )
 
     def policy(self, chance: random.Random) -> None:
         """One comes, or is another."""
@@ -416,6 +449,12 @@ class History:
         homes = ((network.number, member, home_of(member, fabric)) for network, member in members)
         inside = {(home.segment, number) for number, _, home in homes if home is not None and home.segment is not None}
         inside |= {(segment, n.number) for n, member in members for _, segment in shadows(member, fabric)}
+        ends = [(network, network.ref) for network in model.networks()] + [(c, c.last) for c in model.combinations()]
+        inside |= {
+            (fabric.switches[site.switch].segment or "", part.number)
+            for part, ref in ends
+            for site in model.sites_of(ref)
+        }
         last = [(part, model.network(part.last)) for part in model.combinations()]
         kept = [*((network, network) for network in model.networks()), *last]
         inside |= {(segment, part.number) for part, network in kept if network for segment in network.reserve}
@@ -443,6 +482,10 @@ REQUESTS = (
     "settle_down",
     "network",
     "delete_network",
+    "site",
+    "site",
+    "delete_site",
+    "move_site",
     "renumber",
     "policy",
     "policy",
@@ -457,7 +500,7 @@ HISTORIES = st.lists(st.tuples(st.sampled_from(KINDS), SEEDS), min_size=6, max_s
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(intents(several=True), fabrics(), HISTORIES)
+@given(intents(several=True, remote=True), fabrics(), HISTORIES)
 def test_after_every_step_the_contents_are_those_compiled_from_nothing(
     intent: Intent, other: FabricSpec, steps: Steps
 ) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...errors import Conflict
-from . import fabric, identifiers, nodes, outside
+from . import fabric, identifiers, nodes, outside, sites
 from .finding import Case, Check, Fault, Finding
 
 APART: tuple[Check, ...] = (
     identifiers.counters,
     nodes.tenants,
     nodes.interface_numbers,
+    sites.numbers,
+    sites.machines,
     nodes.memberships,
     nodes.addresses,
     identifiers.numbers,
@@ -25,6 +27,7 @@ BY_FABRIC: tuple[Check, ...] = (
     outside.let_in,
     outside.gateways,
     outside.resting_zones,
+    sites.tunnels,
     identifiers.doubled_tags,
     identifiers.resting,
     identifiers.tags,

@@ -25,6 +25,8 @@ def counters(case: Case) -> Iterator[Fault]:
         "interface": [
             *(interface.number for node in case.draft.nodes() for interface in node.interfaces),
             *(gateway.interface for gateway in case.draft.gateways()),
+            *[interface.number for node in case.draft.nodes() for interface in node.interfaces],
+            *[site.number for site in case.draft.sites()],
         ],
         "switch": [switch.number for switch in case.fabric.switches.values()],
         "segment": [*case.fabric.segments.values()],

@@ -9,7 +9,7 @@ from ...compiler.traffic import TooManyRegions, combinations, in_order
 from ...fabric.declared import Fabric
 from ...model.state import Member, Model
 from ...model.values import Combination, Network, combination_ref
-from ..settling import segments_of
+from ..settling import memberships, segments_of
 
 
 def segments_of_networks(model: Model, fabric: Fabric) -> dict[str, set[str]]:
@@ -25,6 +25,9 @@ def segments_of_networks(model: Model, fabric: Fabric) -> dict[str, set[str]]:
         switch = fabric.switches.get(gateway.switch)
         if switch is not None and switch.segment in fabric.with_trunks and gateway.ref in found:
             found[gateway.ref].add(switch.segment)
+    for site in model.sites():
+        segments = fabric.with_trunks.intersection(segment for _, segment in memberships(site, fabric, model.routing))
+        found.setdefault(site.network_ref, set()).update(segments)
     return found
 
 

@@ -114,7 +114,8 @@ def places(case: Case) -> Iterator[Fault]:
             if what is None and place is not None:
                 others = case.draft.claimants(("port", place.switch, place.port)) - {f"node/{node.ref}"}
                 alike = sum(one.place == place for one in node.interfaces) > 1
-                if others or alike:
+                # Those at a site share its port.
+                if interface.site is None and (others or alike):
                     whose = ", ".join(key.removeprefix("node/") for key in sorted(others)) or "the same node"
                     kind, what, why = "port twice", f"port {place} is that of {whose} too", _CLAIMED_WHY
             if what is not None:
@@ -142,7 +143,7 @@ def _stopped(node: Node) -> Node:
 
 
 def _displaced(node: Node, old: Interface) -> Node:
-    return _stopped(with_interface(node, replace(old, place=None)))
+    return _stopped(with_interface(node, replace(old, place=None, site=None, site_number=0)))
 
 
 def _failed(ref: str) -> Edit:
