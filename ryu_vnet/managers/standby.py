@@ -8,6 +8,9 @@ What a gateway knows of connections stays behind. Those go on whose translation 
 addresses and IPv6 in both directions, as soon as the inside sends something. Others are to be made anew. Nobody goes
 back by himself when the first gateway is there again: that would cost everybody his connections once more.
 
+Remote sites go with the tunnel of another of their gateways, in the same way, where they have several. Their other end
+then hears from another address, which it has to be told beforehand.
+
 The MAC addresses of routers and outside addresses are the same on every gateway. So whoever takes over need only let
 the network outside learn which way they are: it announces them, three times.
 """
@@ -15,15 +18,18 @@ the network outside learn which way they are: it announces them, three times.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import Conflict, Invalid, NotFound, Problem, VnetError
 from ..model.outside import Address, Floating, Gateway, address_mac
+from ..model.sites import Site
 from ..model.values import Place
 from ..services.neighbours import announcement
 from .communication import State
 from .exits import gateways_of, outer_six
+from .sites import candidates, move_site
 
 if TYPE_CHECKING:
     from .requests import Work
@@ -70,6 +76,17 @@ class Standby:
             return f"the next router does not answer on {uplink.port}"
         return None
 
+    def why_cut_off(self, name: str, port: str) -> str | None:
+        """Why a switch cannot carry remote sites by a tunnel port now; None where it can."""
+        system = self._system
+        if name not in system.switches:
+            return "there is no such switch"
+        if name in self._since and self._is_lost(name):
+            return "it is not connected"
+        if name in system.ports and not system.topology.port_up(Place(name, port)):
+            return f"its port {port} is down"
+        return None
+
     def _is_lost(self, name: str) -> bool:
         patience = LOST_SECONDS if name in self._seen else START_SECONDS
         return self._clock() - self._since[name] >= patience
@@ -77,20 +94,25 @@ class Standby:
     def _notice(self) -> None:
         """Note which switches are away."""
         now = self._clock()
-        for names in self._system.fabric.gateways.values():
-            for name in names:
-                manager = self._system.switches.get(name)
-                if manager is not None and manager.state in (State.AWAY, State.REFUSED):
-                    self._since.setdefault(name, now)
-                else:
-                    self._since.pop(name, None)
-                    self._seen.add(name)
+        fabric = self._system.fabric
+        names = {name for each in fabric.gateways.values() for name in each} | {
+            place.switch for place in fabric.tunnels
+        }
+        for name in names:
+            manager = self._system.switches.get(name)
+            if manager is not None and manager.state in (State.AWAY, State.REFUSED):
+                self._since.setdefault(name, now)
+            else:
+                self._since.pop(name, None)
+                self._seen.add(name)
 
     # --- taking over ------------------------------------------------------------------------------------------------
 
     def look(self) -> None:
         """To be called about once a second, and when ports have changed: let others take over from those that fail."""
         self._notice()
+        for site, to, why in [*self._sites_due()]:
+            self._carry(site, to, why)
         moves = {gateway.ref: (gateway, to) for gateway, to, _ in self._due()}
         if moves:
             failed = sorted({f"{gateway.switch} ({why})" for gateway, _, why in self._due()})
@@ -103,6 +125,25 @@ class Standby:
             to = ", ".join(sorted({to for _, to in moves.values()}))
             text = f"{to} takes over {len(moves)} network(s) from {', '.join(failed)}"
             self._system.note("gateway", to, text, {"networks": sorted(moves)[:MOST_ANNOUNCED]})
+
+    def _sites_due(self) -> Iterator[tuple[Site, str, str]]:
+        """The sites whose gateways fail, each with the switch that can carry it, and why."""
+        fabric = self._system.fabric
+        for site in self._system.model.sites() if fabric.tunnels else ():
+            why = self.why_cut_off(site.switch, site.port)
+            for name in candidates(site, fabric) if why is not None else ():
+                tunnel = fabric.switches[name].tunnel(site.protocol)
+                if name != site.switch and tunnel is not None and self.why_cut_off(name, tunnel.port) is None:
+                    yield site, name, str(why)
+                    break
+
+    def _carry(self, site: Site, to: str, why: str) -> None:
+        """Have another gateway carry a site. The other end must let it: frames come from another address then."""
+        with suppress(VnetError):  # An event says so already; it is tried again.
+            self._system.request(lambda work: move_site(work.draft, work.fabric, site.tenant, site.name, to))
+            self.switchovers += 1
+            text = f"{to} carries site {site.ref} in place of {site.switch} ({why})"
+            self._system.note("gateway", to, text, {"site": site.ref})
 
     def _due(self) -> Iterator[tuple[Gateway, str, str]]:
         """The gateways that fail, each with the switch that can take over, and why."""

@@ -572,7 +572,7 @@ class System:
             self.delivery.effect(name, manager.admit())
         self.delivery.hand_out(before, revision, sorted(carried))
         self.listening.ports(ports, reported)
-        if any(self.fabric.switches[name].uplinks for name in reported):
+        if any(self.fabric.switches[name].uplinks or self.fabric.switches[name].tunnels for name in reported):
             self.soon(self.standby.look)
         # What a switch says of itself holds, whether or not it can be written down now.
         with suppress(StoreError):

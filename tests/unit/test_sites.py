@@ -288,7 +288,8 @@ def test_the_rows_of_a_site() -> None:
     port = system.ports["gw1"]["vxlan0"].number
     assert rows(system, "gw1", "tun_id=5000", "goto_table:SOURCE") == [
         f"table=PORT,priority=100,in_port={port},tun_id=5000,tun_src=198.51.100.10,"
-        f"actions=set_field:access->from,set_field:{number}->site,goto_table:SOURCE"
+        f"actions=set_field:access->from,set_field:{number}->site,"
+        "set_field:0.0.0.0->tun_src,set_field:198.51.100.10->tun_dst,goto_table:SOURCE"
     ]
     assert rows(system, "gw1", "table=EGRESS", f"adjacency=interface:{number}") == [
         f"table=EGRESS,priority=100,adjacency=interface:{number},actions=check_pkt_larger(1464)->large[0],goto_table:REMOTE",
@@ -296,7 +297,7 @@ def test_the_rows_of_a_site() -> None:
     ]
     assert rows(system, "gw1", "table=REMOTE") == [
         f"table=REMOTE,priority=100,adjacency=interface:{number},actions=set_field:5000->tun_id,"
-        f"set_field:0.0.0.0->tun_src,set_field:198.51.100.10->tun_dst,load:0->NXM_OF_IN_PORT[],output:{port}",
+        f"set_field:0.0.0.0->tun_src,set_field:198.51.100.10->tun_dst,load:0x0->in_port[],output:{port}",
         f"table=REMOTE,priority=200,adjacency=interface:{number},large=1,actions=drop",
     ]
 

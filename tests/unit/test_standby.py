@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -24,11 +25,11 @@ TOPOLOGY = Path(__file__).parents[2] / "topologies" / "internet.yaml"
 class Clocked:
     """A System Manager with the fabric of the file, and a clock that a test turns."""
 
-    def __init__(self) -> None:
+    def __init__(self, document: dict[str, Any] | None = None) -> None:
         self.now = 100.0
         self.store = MemoryStore()
         self.system = System(self.store, lambda name, messages: None, lambda: self.now)
-        intent = Intent.model_validate(yaml.safe_load(TOPOLOGY.read_text()))
+        intent = Intent.model_validate(document or yaml.safe_load(TOPOLOGY.read_text()))
         self.system.request(lambda work: requests.apply(work, intent))
         self.plug()
 
@@ -41,7 +42,8 @@ class Clocked:
 
     def uplink(self, name: str, *, up: bool) -> None:
         port = self.system.fabric.switches[name].uplinks[0].port
-        ports = {**self.system.ports.get(name, {}), port: PortState(99, up)}
+        tunnels = {tunnel.port: PortState(98, True) for tunnel in self.system.fabric.switches[name].tunnels}
+        ports = {**self.system.ports.get(name, {}), **tunnels, port: PortState(99, up)}
         self.system.effect(name, Effects(ports=ports))
 
     def away(self, name: str) -> None:
@@ -168,3 +170,23 @@ def test_what_cannot_be_is_refused(
     with pytest.raises(error, match=message):
         clocked.system.request(lambda work: move_gateway(work, tenant, name, to))
     assert clocked.all_on("gw1")
+
+
+def test_a_site_goes_to_another_of_its_gateways_with_all_who_are_there() -> None:
+    document = yaml.safe_load(TOPOLOGY.read_text())
+    for name, address in (("gw1", "192.0.2.1"), ("gw2", "192.0.2.2")):
+        document["fabric"]["switches"][name]["tunnels"] = {f"vx-{name}": {"protocol": "vxlan", "address": address}}
+    red = document["tenants"]["red"]
+    red["sites"] = {"paris": {"network": "web", "remote": "198.51.100.10", "key": 5000}}
+    interface = {"site": "paris", "mac": "02:00:00:00:09:01", "network": "web"}
+    red["nodes"]["paris1"] = {"running": True, "interfaces": {"eth0": interface}}
+    clocked = Clocked(document)
+    site = clocked.system.model.site("red/paris")
+    assert site is not None and (site.switch, site.port) == ("gw1", "vx-gw1")
+    clocked.away("gw1")
+    clocked.look()
+    clocked.look(LOST_SECONDS + 0.1)
+    site, node = clocked.system.model.site("red/paris"), clocked.system.model.node("red/paris1")
+    assert site is not None and (site.switch, site.port) == ("gw2", "vx-gw2")
+    assert node is not None and node.interfaces[0].place == Place("gw2", "vx-gw2")
+    assert clocked.all_on("gw2")
