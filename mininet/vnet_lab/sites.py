@@ -100,7 +100,8 @@ class Underlay:
         return Point("underlay", "underlay", "gateways", self.router)
 
     def close(self) -> None:
-        """Let go of the router."""
+        """Take the bridge away, whose device and addresses would outlive Open vSwitch, and let go of the router."""
+        run("ovs-vsctl", "--if-exists", "del-br", UNDER)
         self.router.close()
 
 
