@@ -107,6 +107,7 @@ def _interface_options(function: Any) -> Any:
         click.option("--mac", help="Its MAC address; the controller chooses one by its place where this is not given."),
         click.option("--ip", "ips", multiple=True, help="An address or prefix that it may send from; may be repeated."),
         click.option("--at", help="The switch port it sits on, SWITCH:PORT.", shell_complete=complete.PORT),
+        click.option("--site", help="The tenant's remote site that it is at, in place of a port."),
         click.option("--iface-id", help="What its host's database calls it, where not TENANT/NODE[/INTERFACE]."),
         click.option(
             "--network",
@@ -157,10 +158,18 @@ def _taken(parts: dict[str, Any]) -> dict[str, Any]:
 
 
 def _given(
-    mac: str | None, ips: tuple[str, ...], at: str | None, iface_id: str | None, networks: tuple[str, ...]
+    mac: str | None,
+    ips: tuple[str, ...],
+    at: str | None,
+    site: str | None,
+    iface_id: str | None,
+    networks: tuple[str, ...],
 ) -> dict[str, Any]:
-    parts = {"mac": mac, "ips": [*ips], "at": at, "iface_id": iface_id, "networks": sorted({*networks})}
-    return {name: value for name, value in parts.items() if value not in (None, [])}
+    if at is not None and site is not None:
+        raise click.UsageError(f"--at {at} and --site {site}: it is at one of them")
+    parts = {"mac": mac, "ips": [*ips], "iface_id": iface_id, "networks": sorted({*networks})}
+    where = {"at": at, "site": site} if at is not None or site is not None else {}
+    return {name: value for name, value in parts.items() if value not in (None, [])} | where
 
 
 @node.command(
@@ -169,6 +178,7 @@ def _given(
         "vnet node create red/vm1 --ip 10.0.0.11 --at host1:vnet0 --network X --running",
         "vnet node create red/vm2 --mac 02:00:00:00:01:01",
         "vnet node create red/vm3",
+        "vnet node create red/till1 --mac 02:00:00:00:09:01 --site paris --network web --running",
     ),
 )
 @click.argument("node", shell_complete=complete.IN_TENANT)
