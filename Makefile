@@ -4,7 +4,7 @@ VENV = .venv/bin
 PEERS = $(CURDIR)/.peers/usr/bin
 export PYTHON
 
-.PHONY: help demo shared protocols policy move discover internet sites lab fleet test bench test-unit check setup peers clean
+.PHONY: help demo shared protocols policy move discover internet sites limits lab fleet test bench test-unit check setup peers clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ discover: setup ## machines come, move and go by the databases of their hosts al
 
 internet: setup ## the Internet through gateways: out, in, between a tenant's networks, and one gateway fails (root)
 	@$(VENV)/python mininet/internet.py $(ARGS)
+
+limits: setup ## bandwidth of machines and networks, and how many connections a gateway tracks (root)
+	@$(VENV)/python mininet/limits.py $(ARGS)
 
 sites: setup ## networks that extend to remote sites over VXLAN and GRE, WireGuard and IPsec around them (root)
 	@tools/setup sites

@@ -19,7 +19,8 @@ from .databases import Databases, Found
 from .errors import VnetError, WireError
 from .followers import Followers
 from .framework import DEAD, MAIN, hub, ofp_event, set_ev_cls
-from .managers.bridge import refusals
+from .limiting import Limiting
+from .managers.bridge import BridgeReport, refusals
 from .managers.communication import CommunicationManager, State
 from .managers.discovery import Discovery
 from .managers.placers import placer
@@ -39,6 +40,9 @@ ANNOUNCE_SECONDS = 0.1
 AUDIT_SECONDS = 300
 """How often all that a switch has is compared with what it is to have. What others change it tells by itself, but for
 groups before OpenFlow 1.4."""
+COUNT_SECONDS = 15
+"""How often a switch is asked what its meters have counted; with very many switches more rarely."""
+LEAST_SECONDS_BETWEEN_COUNTS = 0.02
 COLLECTED_AFTER = 100_000, 20, 20
 """How many new objects (and so on, see `gc.set_threshold`) the garbage collector waits for. Nearly all that is made
 here is freed without it, and with a hundred thousand nodes to load or send it would take a quarter of the time."""
@@ -160,6 +164,8 @@ class VnetApp(framework.Application):
         """Whether everything is compiled. Switches connect meanwhile, and are looked at when it is."""
         self._fabric = self.system.fabric
         self._databases = Databases(self.system, self.settings.ovsdb)
+        self.system.flushing.daemon = self._daemon
+        self._limiting = Limiting(self.system, self._databases.remote, _guarded)
         self._discovery = Discovery(self.system, self._databases.remote)
         self._followers = Followers(self._discovery, _guarded, self._is_calm)
 
@@ -204,6 +210,8 @@ class VnetApp(framework.Application):
         hub.spawn(self._keep_trying)
         hub.spawn(self._keep_auditing)
         hub.spawn(self._keep_announcing)
+        hub.spawn(self._keep_counting)
+        hub.spawn(self._limiting.keep_limiting)
         hub.spawn(self._databases.keep_looking, RETRY_SECONDS, self._connected, self._look_at)
         LOG.info("ryu-vnet on %s: API on %s:%d", framework.NAME, self.settings.api_host, self.settings.api_port)
 
@@ -296,6 +304,11 @@ class VnetApp(framework.Application):
         self.system.reports[name] = report
         return list(refusals(report))
 
+    def _daemon(self, name: str) -> str:
+        """Who tracks the connections of a switch: the daemon whose database has its bridge, as far as that is known."""
+        remote = self._databases.remote(name)
+        return remote if remote is not None and isinstance(self.system.reports.get(name), BridgeReport) else name
+
     def _send(self, name: str, chunks: Iterable[bytes]) -> None:
         outbox = self._outboxes.get(name)
         if outbox is not None:
@@ -340,6 +353,18 @@ class VnetApp(framework.Application):
                 hub.sleep(AUDIT_SECONDS / len(names))
                 if name in self.system.switches:
                     _guarded(partial(self.system.audit, name))
+            if not names:
+                hub.sleep(RETRY_SECONDS)
+
+    def _keep_counting(self) -> None:
+        """Ask for the counters of meters: one switch after the other of those that have any, each about every
+        COUNT_SECONDS."""
+        while True:
+            names = sorted(name for name, manager in self.system.switches.items() if manager.wanted.meters)
+            for name in names:
+                hub.sleep(max(LEAST_SECONDS_BETWEEN_COUNTS, COUNT_SECONDS / len(names)))
+                if name in self.system.switches:
+                    _guarded(partial(self.system.count, name))
             if not names:
                 hub.sleep(RETRY_SECONDS)
 

@@ -62,7 +62,14 @@ _OURS = {
     MessageType.REQUEST_FORWARD,
 }
 """Types of messages that the framework is not shown."""
-_OUR_MULTIPARTS = {Multipart.FLOW, Multipart.GROUP_DESC, Multipart.FLOW_MONITOR, Multipart.EXPERIMENTER}
+_OUR_MULTIPARTS = {
+    Multipart.FLOW,
+    Multipart.GROUP_DESC,
+    Multipart.METER,
+    Multipart.METER_CONFIG,
+    Multipart.FLOW_MONITOR,
+    Multipart.EXPERIMENTER,
+}
 """The same for the parts of long answers, by what they are about."""
 _SHARED = {MessageType.ERROR, MessageType.MULTIPART_REPLY}
 """Types of messages that both of us read: errors for the framework's log, and what other answers there are."""

@@ -71,6 +71,12 @@ class OutsideSpec(_Shape):
         examples=[["203.0.113.1", "2001:db8:ff::1"]],
     )
     mtu: int = Field(1500, ge=576, le=9216, description="Its MTU, in bytes of IP")
+    connections: int = Field(
+        65_536,
+        ge=1,
+        le=4_000_000_000,
+        description="How many connections of one network a gateway tracks at once, at most",
+    )
 
 
 class SwitchSpec(_Shape):
@@ -94,6 +100,12 @@ class SwitchSpec(_Shape):
         default_factory=dict,
         description="Access ports on which machines are learned from their first frame",
         examples=[{"eth3": {"tenant": "red"}}],
+    )
+    control: str | None = Field(
+        None,
+        description="Where its daemon takes commands, by which it is told how many connections it tracks of whom: a "
+        "socket, or the folder that it is in; absent: the folder of its database, where that is a socket",
+        examples=["unix:/run/openvswitch", "unix:/run/openvswitch/ovs-vswitchd.4711.ctl"],
     )
     uplinks: dict[str, UplinkSpec] = Field(
         default_factory=dict,
@@ -162,6 +174,22 @@ class SubnetSpec(_Shape):
     dhcp: bool = Field(True, description="Whether members are told their addresses: DHCP, router advertisements")
 
 
+class InterfaceBandwidthSpec(_Shape):
+    """The most that an interface may send and be sent, in bits a second of whole Ethernet frames."""
+
+    send: Text | None = Field(None, description="What it sends; absent: no limit", examples=["100M"])
+    receive: Text | None = Field(None, description="What is sent to it alone; absent: no limit", examples=["1G"])
+
+
+class ExitBandwidthSpec(_Shape):
+    """The most that goes between a network and an outside network, in bits a second of whole Ethernet frames."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True, serialize_by_alias=True)
+
+    out: Text | None = Field(None, description="What it sends there; absent: no limit", examples=["500M"])
+    in_: Text | None = Field(None, alias="in", description="What comes from there; absent: no limit", examples=["1.5G"])
+
+
 class ExitSpec(_Shape):
     """A network's way out. The name of an outside network alone is short for one with all that left to us."""
 
@@ -179,6 +207,12 @@ class ExitSpec(_Shape):
     )
     prefix: str | None = Field(
         None, description="What the IPv6 prefix becomes; absent: IPv6 goes as it is", examples=["2001:db8:5:1::/64"]
+    )
+    bandwidth: ExitBandwidthSpec | None = Field(
+        None, description="The most that all of its members send there, and are sent from there"
+    )
+    connections: int | None = Field(
+        None, ge=1, description="How many of its connections are tracked at once; absent: as many as a network may have"
     )
 
 
@@ -233,6 +267,9 @@ class InterfaceSpec(_Shape):
         default_factory=list,
         description="Addresses that it was given in the subnets of its networks; it keeps them as long as they suit",
         examples=[["10.0.0.2"]],
+    )
+    bandwidth: InterfaceBandwidthSpec | None = Field(
+        None, description="The most that it may send, and be sent", examples=[{"send": "100M", "receive": "1G"}]
     )
     networks: list[str] = Field(
         default_factory=list,
@@ -307,7 +344,7 @@ class AccessSpec(_Shape):
 class RuleSpec(_Shape):
     """What may begin from one network to another."""
 
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", populate_by_name=True, serialize_by_alias=True)
 
     source: str = Field(alias="from", description="A network of the router's", examples=["web"])
     target: str = Field(alias="to", description="Another one", examples=["db"])

@@ -23,6 +23,7 @@ from ryu_vnet.model.names import format_mac, placed_mac
 from ryu_vnet.schema import (
     FabricSpec,
     Intent,
+    InterfaceBandwidthSpec,
     InterfaceSpec,
     LinkSpec,
     NetworkSpec,
@@ -100,6 +101,16 @@ CLASSES = (
 """Traffic classes, some of which overlap."""
 
 
+BANDWIDTHS = (
+    None,
+    None,
+    None,
+    InterfaceBandwidthSpec(send="10M"),
+    InterfaceBandwidthSpec(receive="1.5G"),
+    InterfaceBandwidthSpec(send="500k", receive="2M"),
+)
+
+
 @st.composite
 def intents(draw: st.DrawFn, *, several: bool = False, remote: bool = False) -> Intent:
     """A fabric, and two tenants whose nodes may have the same addresses as the other's (see `any_mac`).
@@ -138,10 +149,12 @@ def intents(draw: st.DrawFn, *, several: bool = False, remote: bool = False) -> 
                 # The segment first, so that networks spread over several of them.
                 at=f"{draw(st.sampled_from(segments[draw(st.sampled_from(sorted(segments)))]))}:{tenant}{index}",
                 networks=draw(_some(sorted(networks), several)),
+                bandwidth=draw(st.sampled_from(BANDWIDTHS)),
             )
             if sites and draw(st.booleans()):
                 site = draw(st.sampled_from(sorted(sites)))
                 interface.at, interface.site, interface.networks = None, site, [sites[site].network]
+                interface.bandwidth = None
             nodes[f"vm{index}"] = NodeSpec(
                 running=draw(st.sampled_from([True, True, True, False])),
                 prepared=several and draw(st.booleans()),

@@ -28,8 +28,10 @@ RYU_ENDS: Final = (3, 12)
 REALISED_SECONDS: Final = 30.0
 TOPOLOGIES: Final = Path(__file__).resolve().parents[2] / "topologies"
 
-CHANGES: Final = re.compile(r"\|vconn\|DBG\|.*: received: OFPT_(FLOW_MOD|GROUP_MOD|BUNDLE_ADD_MESSAGE|TABLE_MOD)")
-"""What Open vSwitch writes into its log of each message that changes a table or group."""
+CHANGES: Final = re.compile(
+    r"\|vconn\|DBG\|.*: received: OFPT_(FLOW_MOD|GROUP_MOD|METER_MOD|BUNDLE_ADD_MESSAGE|TABLE_MOD)"
+)
+"""What Open vSwitch writes into its log of each message that changes a table, group or meter."""
 
 
 def frameworks() -> list[str]:

@@ -100,6 +100,7 @@ def _declared_spec(fabric: Fabric) -> FabricSpec:
                 dpid=switch.dpid,
                 segment=switch.segment,
                 ovsdb=switch.ovsdb,
+                control=switch.control,
                 capacity=fabric.capacities.get(name),
                 learn={learn.port: LearnSpec(tenant=learn.tenant, most=learn.most) for learn in switch.learn},
                 uplinks={uplink.port: uplink_spec(uplink) for uplink in switch.uplinks},

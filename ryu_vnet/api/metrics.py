@@ -17,6 +17,7 @@ from prometheus_client.metrics_core import Metric
 from ..managers.drift import Drift
 from ..managers.system import System
 from .gauges import Gauges, Pause
+from .limit_gauges import LimitGauges
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 REALISED_BUCKETS = (
@@ -79,6 +80,7 @@ class Metrics:
                 self._drift.labels(what, by)
         ProcessCollector(registry=self._registry)
         self._registry.register(Gauges(system, pause))
+        self._registry.register(LimitGauges(system, pause))
         self._listen(system)
 
     def _listen(self, system: System) -> None:

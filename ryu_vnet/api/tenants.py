@@ -13,6 +13,7 @@ from flask_openapi3.types import ResponseDict
 
 from ..managers import lifecycle, moves, requests
 from ..managers.hosting import Hosting
+from ..managers.limits import interface_bandwidth_spec
 from ..managers.requests import Work
 from ..managers.status import member_statuses, network_status
 from ..model.names import format_mac, format_prefix
@@ -291,5 +292,6 @@ def _interface_spec(interface: Interface) -> InterfaceSpec:
         at=str(interface.place) if interface.place and interface.site is None else None,
         site=interface.site,
         iface_id=interface.iface_id,
+        bandwidth=interface_bandwidth_spec(interface.bandwidth),
         networks=[*interface.asked],
     )

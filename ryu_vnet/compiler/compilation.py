@@ -20,7 +20,7 @@ from ..model.outside import Floating, Forward, Gateway, NextHop
 from ..model.routing import Router, Routing
 from ..model.sites import Site
 from ..model.values import Combination, Network, Node, TagGrant, Value, key_of
-from .facts import NO_SERVICES, address_units, local_units
+from .facts import NO_SERVICES, address_units, local_units, received_units
 from .membership import Membership, Round, network_in
 from .network import wire_targets
 from .outward import is_machine, router_of
@@ -283,6 +283,7 @@ class Compilation(Membership):
             for port in ports & on.keys():
                 for number in on[port]:
                     turn.stale.update(local_units(self._members[number]))
+                    turn.stale.update(received_units(self._members[number], fabric.switches[name].segment or ""))
             if ports & {tunnel.port for tunnel in fabric.switches[name].tunnels}:
                 turn.stale.update(self.sites.units_at(name))
         rewired = {*other_edges(old, new)}

@@ -13,6 +13,7 @@ from ..model.values import Combination, Interface, Network, Place, combination_r
 from .choice import Classed, Several, Way, choice_rows, class_rows, pick_row
 from .gateway import Routed
 from .interface import Local, Speaks, address_row, addresses, is_beside, local_rows, shadow_row
+from .limits import outward_bands, received_band, sent_band
 from .network import (
     Carried,
     FanOut,
@@ -25,8 +26,9 @@ from .network import (
 )
 from .outward import Outward, addresses_in, is_machine, link_local_of, resolved
 from .paths import all_units
+from .pipeline import LAST_PORT, STANDING_METERS
 from .presence import Audience, Extent, Presence, home_of
-from .rows import Group, Row
+from .rows import Group, Meter, MeterBand, Row
 from .serving import Passage, Served, member_rows, pass_rows, serve_rows
 from .sites import Sites, is_site, site_rows
 from .switch import route_rows, switch_groups, switch_rows, way_rows
@@ -61,8 +63,30 @@ class Facts:
         self._macs: dict[str, dict[int, int]] = {}
         """By network, for those that are in combinations: running interfaces by MAC address."""
 
-    def parts(self, unit: Unit) -> Iterator[tuple[str, Row | Group]]:
-        """The rows and groups of a unit as they are now, each with its switch; nothing where it is no more."""
+    def parts(self, unit: Unit) -> Iterator[tuple[str, Row | Group | MeterBand]]:
+        """The rows and groups of a unit as they are now, each with its switch, and before each row the meter that it
+        names; nothing where it is no more."""
+        own: dict[int, MeterBand] | None = None
+        for switch, part in self._parts(unit):
+            if isinstance(part, Row) and part.actions and isinstance(part.actions[0], Meter):
+                number = part.actions[0].number
+                own = {band.number: band for band in self._bands(unit)} if own is None else own
+                yield switch, STANDING_METERS.get(number) or own[number]
+            yield switch, part
+
+    def _bands(self, unit: Unit) -> Iterator[MeterBand]:
+        """The meters that rows of a unit may name besides those that are the same everywhere."""
+        local = self.local(unit) if unit.kind in (Kind.LOCAL, Kind.ARRIVAL) else None
+        gateway, presence = self.outward.gateways.get(unit.name), self.presences.get(unit.name)
+        if local is not None and local.meter is not None:
+            yield local.meter
+        elif unit.kind is Kind.ADDRESS:
+            yield from (meter for *_, meter in self.addresses(unit) if meter is not None)
+        elif gateway is not None and presence is not None and isinstance(presence.network, Network):
+            way_out = presence.network.exit
+            yield from outward_bands(way_out.bandwidth, gateway.zone) if way_out is not None else ()
+
+    def _parts(self, unit: Unit) -> Iterator[tuple[str, Row | Group]]:
         match unit.kind:
             case Kind.NETWORK:
                 here = self.carried(unit)
@@ -79,8 +103,8 @@ class Facts:
                 if local is not None:
                     yield from ((local.switch, row) for row in local_rows(local))
             case Kind.ADDRESS:
-                for name, interface, network, toward in self.addresses(unit):
-                    yield name, address_row(interface, network, toward)
+                for name, interface, network, toward, meter in self.addresses(unit):
+                    yield name, address_row(interface, network, toward, meter)
             case Kind.SHADOW:
                 for name, interface, network in self.shadows(unit):
                     yield name, shadow_row(interface, network, interface.target is not None)
@@ -212,11 +236,15 @@ class Facts:
         port = self.topology.port_number(place) if place is not None else None
         if member is None or place is None or port is None or not member.node.running:
             return None
-        networks = self.networks_of(member)
+        if port > LAST_PORT and member.interface.bandwidth.send is not None:
+            # No meter has such a number, and nothing is to pass without.
+            return None
+        networks, meter = self.networks_of(member), sent_band(member.interface.bandwidth, port)
         tagged = any(network.tagged for network in networks)
         beside = is_arrival and is_beside(member.interface)
         if not networks:
-            return Local(place.switch, member.interface, port, tagged, Speaks.NOWHERE, 0, 0, is_arrival, beside)
+            speaks = Speaks.NOWHERE
+            return Local(place.switch, member.interface, port, tagged, speaks, 0, 0, is_arrival, beside, meter=meter)
         way = self._way(networks, place.switch)
         if any(network.traffic for network in networks):
             speaks = Speaks.BY_CLASS
@@ -225,10 +253,12 @@ class Facts:
         is_one = speaks is Speaks.ON_ONE
         tag = way.tag if way.tag is not None and is_one else 0
         served = way.is_served and is_one
-        return Local(place.switch, member.interface, port, tagged, speaks, way.number, tag, is_arrival, beside, served)
+        told = is_arrival, beside
+        return Local(place.switch, member.interface, port, tagged, speaks, way.number, tag, *told, served, meter)
 
-    def addresses(self, unit: Unit) -> Iterator[tuple[str, Interface, int, int]]:
-        """What each row of a unit of the kind ADDRESS follows from: switch, interface, network by number, adjacency."""
+    def addresses(self, unit: Unit) -> Iterator[tuple[str, Interface, int, int, MeterBand | None]]:
+        """What each row of a unit of the kind ADDRESS follows from: switch, interface, network by number, adjacency,
+        and the meter of what it is sent, at its own switch."""
         member = self._members.get(unit.number)
         home = home_of(member, self.topology.fabric) if member is not None else None
         if member is None or home is None or unit.name not in member.node.networks_of(member.interface):
@@ -236,8 +266,11 @@ class Facts:
         if is_site(member):
             return
         presence = self.presences[unit.name]
+        port = self.topology.port_number(member.interface.place) if member.interface.place is not None else None
+        meter = received_band(member.interface.bandwidth, port) if port is not None and port <= LAST_PORT else None
         for name, toward in addresses(member.interface, home, unit.at, presence, self.topology):
-            yield name, member.interface, presence.network.number, toward
+            here = meter if name == home.name else None
+            yield name, member.interface, presence.network.number, toward, here
 
     def shadows(self, unit: Unit) -> Iterator[tuple[str, Interface, int]]:
         """What each row of a unit of the kind SHADOW follows from: switch, interface, network by number.
@@ -324,6 +357,8 @@ class Facts:
         for ref in self.presences:
             found.update(self.network_units(ref))
         found.update(self.sites.units())
+        for switch in self.topology.fabric.switches:
+            found.update(self.outward.units_at(switch))
         for ref, by_switch in self._choosers.items():
             found.update([Unit(Kind.CLASS, ref, switch, 0) for switch in by_switch])
         return found
@@ -374,6 +409,14 @@ def local_units(member: Member) -> list[Unit]:
     number = member.interface.number
     arrival = [Unit(Kind.ARRIVAL, "", "", number)] if member.interface.target is not None else []
     return [Unit(Kind.LOCAL, "", "", number), *arrival]
+
+
+def received_units(member: Member, segment: str) -> list[Unit]:
+    """What is about the port of an interface in a segment where it is sent frames: the meter of its port, if any."""
+    if member.interface.bandwidth.receive is None:
+        return []
+    refs = member.node.networks_of(member.interface)
+    return [Unit(Kind.ADDRESS, ref, segment, member.interface.number) for ref in refs]
 
 
 def _moving(member: Member) -> list[str]:

@@ -29,6 +29,7 @@ from ..model.outside import SHARED_ZONE, Address, Exit, Floating, Forward, Gatew
 from ..model.values import Network
 from . import fields as f
 from .answers import arp_reply, arp_request, solicitation, solicited
+from .limits import metered, outward_bands
 from .pipeline import (
     ADJACENCY_REG,
     ADVERTISE,
@@ -52,8 +53,10 @@ from .pipeline import (
     UPLINK,
     UPLINK_REG,
     From,
+    Metered,
     Toward,
     adjacency,
+    meter_of,
     switch_mac,
 )
 from .rows import (
@@ -65,6 +68,7 @@ from .rows import (
     DecTtl,
     FieldMatch,
     Meter,
+    MeterBand,
     Nat,
     Origin,
     Output,
@@ -126,6 +130,18 @@ class Routed(NamedTuple):
             SetField(TAG_REG.field, self.tag),
             SetField(FROM_REG.field, From.ACCESS),
         ]
+
+    @property
+    def bands(self) -> dict[int, MeterBand]:
+        """The meters that bound what it sends outside and what it is sent from there, by number."""
+        way_out = self.network.exit
+        found = outward_bands(way_out.bandwidth, self.gateway.zone) if way_out is not None else ()
+        return {band.number: band for band in found}
+
+    @property
+    def came(self) -> list[Action]:
+        """The same of one that comes from outside, where it is known for the first time whose it is."""
+        return metered(self.bands.get(meter_of(Metered.IN, self.gateway.zone)), self.known)
 
 
 # --- an uplink --------------------------------------------------------------------------------------------------------
@@ -214,7 +230,7 @@ def router_rows(routed: Routed) -> Iterator[Row]:
         answers = FieldMatch(f.CT_STATE, CtState.TRACKED, CtState.TRACKED | CtState.NEW | CtState.INVALID)
         back = Track(gateway.zone, INBOUND.table, nat=Nat())
         known = [is_four, FieldMatch(f.IPV4_DST, gateway.stand_in), answers]
-        yield RETURN.row("known", known, [*routed.known, back], None, origin)
+        yield RETURN.row("known", known, [*routed.came, back], None, origin)
 
 
 def _outbound_rows(routed: Routed, prefix: Prefix, is_narrow: bool) -> Iterator[Row]:
@@ -239,7 +255,7 @@ def _outbound_rows(routed: Routed, prefix: Prefix, is_narrow: bool) -> Iterator[
         yield _leaves(routed, prefix)
         inward = [_uplink(routed), FieldMatch(f.ETH_DST, gateway.mac), _family(6), _destination(prefix)]
         into = Track(gateway.zone, INBOUND.table)
-        yield UPLINK.row("prefix", inward, [*routed.known, into], None, origin)
+        yield UPLINK.row("prefix", inward, [*routed.came, into], None, origin)
         if isinstance(prefix, IPv6Network):
             yield own_address_row(routed.wire, prefix, gateway.mac, origin)
 
@@ -253,7 +269,9 @@ def _outbound_row(routed: Routed, band: str, source: Prefix, nat: Nat | None) ->
         _source(source),
     ]
     track = Track(gateway.zone, TRANSLATE.table, commit=True, nat=nat)
-    return OUTBOUND.row(band, mine, [DecTtl(), track], None, routed.origin)
+    # Here and not where frames for the router arrive, which those for everybody pass as well.
+    meter = routed.bands.get(meter_of(Metered.OUT, gateway.zone))
+    return OUTBOUND.row(band, mine, metered(meter, [DecTtl(), track]), None, routed.origin)
 
 
 def _leaves(routed: Routed, source: Prefix) -> Row:
@@ -292,7 +310,7 @@ def floating_rows(routed: Routed, floating: Floating) -> Iterator[Row]:
     inward = [_uplink(routed), FieldMatch(f.ETH_DST, mac), _family(version), _destination(host)]
     nat = None if is_plain else Nat(int(inner), version == 6, source=False)
     into = Track(zone, INBOUND.table, commit=True, nat=nat)
-    yield UPLINK.row("floating", inward, [*routed.known, into], None, origin)
+    yield UPLINK.row("floating", inward, [*routed.came, into], None, origin)
 
 
 def forward_rows(routed: Routed, forward: Forward) -> Iterator[Row]:
@@ -311,7 +329,7 @@ def forward_rows(routed: Routed, forward: Forward) -> Iterator[Row]:
         FieldMatch(f.CT_TP_DST, forward.port),
     ]
     first = Track(SHARED_ZONE, PORTS.table, commit=True, nat=Nat(stand_in, source=False))
-    yield RETURN.row("forward", asked, [*routed.known, first], None, routed.origin)
+    yield RETURN.row("forward", asked, [*routed.came, first], None, routed.origin)
     shared = [
         FieldMatch(NETWORK_REG.field, routed.gateway.network),
         FieldMatch(f.ETH_TYPE, IPV4),
@@ -362,7 +380,7 @@ def translated_rows(routed: Routed, way_out: Exit, inside: IPv6Address) -> Itera
     ]
     yield own_address_row(routed.wire, outer, routed.gateway.mac, routed.origin)
     yield UPLINK.row(
-        "prefix", inward, [*routed.known, Track(routed.gateway.zone, INBOUND.table, nat=Nat())], None, routed.origin
+        "prefix", inward, [*routed.came, Track(routed.gateway.zone, INBOUND.table, nat=Nat())], None, routed.origin
     )
 
 

@@ -13,6 +13,7 @@ from ..fabric.declared import Switch
 from ..fabric.observed import Topology
 from ..model.values import Interface
 from . import fields as f
+from .limits import metered
 from .pipeline import (
     ADJACENCY_REG,
     ANSWER,
@@ -34,7 +35,7 @@ from .pipeline import (
     go,
 )
 from .presence import Presence, is_native
-from .rows import IN_PORT_PORT, Action, FieldMatch, Move, Origin, Output, PushVlan, Row, SetField, Subject
+from .rows import IN_PORT_PORT, Action, FieldMatch, MeterBand, Move, Origin, Output, PushVlan, Row, SetField, Subject
 from .source import neighbour_rows, source_rows
 
 
@@ -71,6 +72,8 @@ class Local(NamedTuple):
     """Whether it comes from another port of the same switch, which has the other rows already."""
     is_served: bool = False
     """Whether what it asks on its only network is answered by the switch."""
+    meter: MeterBand | None = None
+    """What bounds how much it sends by that port."""
 
 
 def local_rows(local: Local) -> Iterator[Row]:
@@ -79,7 +82,8 @@ def local_rows(local: Local) -> Iterator[Row]:
     interface, port = local.interface, local.port
     origin = Origin(Subject.INTERFACE, interface.number)
     if not interface.site_number:
-        yield PORT.row("port", [FieldMatch(f.IN_PORT, port)], [SetField(FROM_REG.field, From.ACCESS)], SOURCE, origin)
+        came = metered(local.meter, [SetField(FROM_REG.field, From.ACCESS)])
+        yield PORT.row("port", [FieldMatch(f.IN_PORT, port)], came, SOURCE, origin)
     yield from source_rows(interface, port, local.tagged, local.is_arrival)
     if local.is_beside:
         return
@@ -123,10 +127,12 @@ def shadow_row(interface: Interface, network: int, is_arrival: bool) -> Row:
     return FORWARD.row("address", mine, back, None, origin)
 
 
-def address_row(interface: Interface, network: int, toward: int) -> Row:
-    """Where frames of a network, by its number, go that are for an interface, at a switch that must tell it apart."""
+def address_row(interface: Interface, network: int, toward: int, meter: MeterBand | None = None) -> Row:
+    """Where frames of a network, by its number, go that are for an interface, at a switch that must tell it apart.
+    `meter`, at its own switch: what bounds how much it is sent."""
     mine = [FieldMatch(NETWORK_REG.field, network), FieldMatch(f.ETH_DST, interface.mac)]
-    return FORWARD.row("address", mine, [go(toward)], EGRESS, Origin(Subject.INTERFACE, interface.number))
+    origin = Origin(Subject.INTERFACE, interface.number)
+    return FORWARD.row("address", mine, metered(meter, [go(toward)]), EGRESS, origin)
 
 
 def addresses(

@@ -13,7 +13,7 @@ from enum import IntEnum
 
 from . import fields as f
 from .fields import Field
-from .rows import Action, FieldMatch, Match, Origin, Resubmit, Row, SetField, Track, match
+from .rows import Action, FieldMatch, Match, MeterBand, Origin, Resubmit, Row, SetField, Track, match
 
 
 @dataclass(frozen=True, slots=True)
@@ -530,6 +530,46 @@ TOLD_WHOLE = 0xFFE5
 """Of what is asked of a router all bytes are told (OFPCML_MAX)."""
 TOLD_PACKET = 256
 """Of these, so many bytes: all headers, and what an ICMP error has to quote (RFC 792, RFC 4443 2.4)."""
+
+STANDING_METERS = {
+    band.number: band
+    for band in (
+        MeterBand(TELLING_METER, TELLING_RATE, TELLING_BURST),
+        MeterBand(SERVICES_METER, SERVICES_RATE, SERVICES_BURST),
+    )
+}
+"""Those that are the same on every switch that has rows which name them."""
+
+# Meters that bound what somebody sends or is sent, by what their numbers are made of. Open vSwitch takes numbers up to
+# 0x40000; ports have numbers up to 0xfeff there, and conntrack zones 16 bits.
+LAST_PORT = 0xFEFF
+
+
+class Metered(IntEnum):
+    """What meters count; the value is where the numbers of a kind begin, to which that of a port or zone is added."""
+
+    TOLD = 0
+    """What a switch tells the controller (`STANDING_METERS`)."""
+    SENT = 0x00100
+    """What an interface sends by an access port."""
+    RECEIVED = 0x10000
+    """What an interface on an access port is sent."""
+    OUT = 0x20000
+    """What a network sends to an outside network, by its conntrack zone."""
+    IN = 0x30000
+    """What comes from an outside network for a network."""
+
+
+def meter_of(what: Metered, number: int) -> int:
+    """The number of the meter for a port or zone."""
+    return what + number
+
+
+def metered_by(meter: int) -> tuple[Metered, int]:
+    """What a meter of ours counts, and for which port or zone."""
+    what = max(kind for kind in Metered if kind <= meter)
+    return what, meter - what
+
 
 FIRST_LABEL = 16
 """Labels 0 to 15 are reserved (RFC 3032, 2.1; RFC 7274)."""

@@ -316,12 +316,26 @@ class Group:
             )
 
 
+@dataclass(frozen=True, slots=True)
+class MeterBand:
+    """A meter of a switch, by number: what is beyond so much a second, and so much at once, is dropped.
+
+    Rate and burst are in packets, or in kilobits (1,000 bits of whole Ethernet frames) where it `counts_bits`.
+    """
+
+    number: int
+    rate: int
+    burst: int
+    counts_bits: bool = False
+
+
 @dataclass(slots=True)
 class SwitchTable:
-    """All that one switch is to hold: rows by key, groups by number."""
+    """All that one switch is to hold: rows by key, groups and meters by number."""
 
     rows: dict[tuple[int, int, Match], Row] = field(default_factory=dict)
     groups: dict[int, Group] = field(default_factory=dict)
+    meters: dict[int, MeterBand] = field(default_factory=dict)
 
     def add(self, row: Row) -> None:
         """Add a row. Raises ValueError where another row has its key: two subjects claim one place."""
@@ -334,3 +348,9 @@ class SwitchTable:
         present = self.groups.setdefault(group.number, group)
         if present != group:
             raise ValueError(f"two groups {group.number:#x}")
+
+    def add_meter(self, band: MeterBand) -> None:
+        """Add a meter, which several subjects may name. Raises ValueError where it is to be another one."""
+        present = self.meters.setdefault(band.number, band)
+        if present != band:
+            raise ValueError(f"two meters {band.number:#x}: {present} and {band}")

@@ -9,7 +9,7 @@ from ..fabric.observed import Topology
 from ..model.state import Model
 from ..model.values import Value
 from .compilation import Compilation
-from .rows import Group, SwitchTable
+from .rows import Group, MeterBand, SwitchTable
 
 
 def compile_tables(model: Model, topology: Topology) -> dict[str, SwitchTable]:
@@ -22,6 +22,8 @@ def compile_tables(model: Model, topology: Topology) -> dict[str, SwitchTable]:
         for name, part in compilation.parts(unit):
             if isinstance(part, Group):
                 tables[name].add_group(part)
+            elif isinstance(part, MeterBand):
+                tables[name].add_meter(part)
             else:
                 tables[name].add(part)
     return tables

@@ -24,6 +24,8 @@ from .tunnels import Tunnel, tunnel_problems
 DEFAULT_MTU = 1500
 LEAST_MTU = 576
 """What IPv4 asks of every network (RFC 791)."""
+DEFAULT_CONNECTIONS = 65_536
+"""How many connections of one network a gateway tracks at once, where nothing else is declared."""
 
 MOST_HEARD = 8
 """How many addresses are listened to at a port where machines are learned, where nothing else is declared."""
@@ -56,12 +58,14 @@ class Outside:
     """A network that is not ours, the Internet say, to which gateways have uplinks.
 
     `addresses` are those of its addresses that networks of tenants may have there. `next_hops` are its routers, one
-    for IPv4 and one for IPv6 at most, to which everything goes. `mtu` is in bytes of IP.
+    for IPv4 and one for IPv6 at most, to which everything goes. `mtu` is in bytes of IP. `connections` is how many of
+    one network a gateway tracks at once, at most.
     """
 
     addresses: tuple[Prefix, ...] = ()
     next_hops: tuple[Address, ...] = ()
     mtu: int = DEFAULT_MTU
+    connections: int = DEFAULT_CONNECTIONS
 
     def next_hop(self, version: int) -> Address | None:
         """Where IPv4 or IPv6 goes; None where it goes nowhere."""
@@ -93,7 +97,8 @@ class Switch:
     `number` is granted when it is declared and never used for another. `segment` is None for a core switch.
     `ovsdb` is where its database listens (`unix:/run/openvswitch/db.sock`, `ssl:10.0.0.1:6640`), or None where the
     controller's default holds. `learn` has the ports on which machines are learned, by name; `uplinks` those that lead
-    to outside networks, `tunnels` those that lead to remote sites.
+    to outside networks, `tunnels` those that lead to remote sites. `control` is where its daemon takes commands
+    (`unix:` and a socket, or the folder that it is in).
     """
 
     name: str
@@ -104,6 +109,7 @@ class Switch:
     learn: tuple[Learn, ...] = ()
     uplinks: tuple[Uplink, ...] = ()
     tunnels: tuple[Tunnel, ...] = ()
+    control: str | None = None
 
     def tunnel(self, protocol: Protocol) -> Tunnel | None:
         """Its tunnel port of a protocol."""

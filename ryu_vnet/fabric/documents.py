@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import StoreError
 from ..model.sites import Protocol
 from ..model.values import Place
-from .declared import Fabric, Learn, Link, LinkKind, Outside, Switch, Uplink
+from .declared import DEFAULT_CONNECTIONS, Fabric, Learn, Link, LinkKind, Outside, Switch, Uplink
 from .observed import PortState
 from .tunnels import Tunnel
 
@@ -34,6 +34,7 @@ def fabric_document(fabric: Fabric) -> Json:
                 "segment": s.segment,
                 "ovsdb": s.ovsdb,
                 "learn": [[learn.port, learn.tenant, learn.most] for learn in s.learn],
+                "control": s.control,
                 "uplinks": [[up.port, up.outside, [str(own) for own in up.addresses]] for up in s.uplinks],
                 "tunnels": [[t.port, t.protocol.value, str(t.address), t.mtu] for t in s.tunnels],
             }
@@ -51,12 +52,14 @@ def _outside_document(outside: Outside) -> Json:
         "addresses": [str(prefix) for prefix in outside.addresses],
         "next_hops": [str(hop) for hop in outside.next_hops],
         "mtu": outside.mtu,
+        "connections": outside.connections,
     }
 
 
 def _outside(part: Json) -> Outside:
     addresses = tuple(map(ip_network, part["addresses"]))
-    return Outside(addresses, tuple(map(ip_address, part["next_hops"])), part["mtu"])
+    connections = part.get("connections", DEFAULT_CONNECTIONS)
+    return Outside(addresses, tuple(map(ip_address, part["next_hops"])), part["mtu"], connections)
 
 
 def fabric_from(document: Json) -> Fabric:
@@ -82,7 +85,8 @@ def _switch(part: Json) -> Switch:
         Tunnel(port, Protocol(name), ip_address(own), mtu) for port, name, own, mtu in part.get("tunnels", ())
     )
     dpid = int(part["dpid"], 16)
-    return Switch(part["name"], part["number"], dpid, part["segment"], part["ovsdb"], learn, uplinks, tunnels)
+    known = (part["ovsdb"], learn, uplinks, tunnels, part.get("control"))
+    return Switch(part["name"], part["number"], dpid, part["segment"], *known)
 
 
 def admission(switch: Switch) -> Json:

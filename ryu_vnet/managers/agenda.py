@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from ..openflow.changes import Kind
+from ..openflow.meters import MeterKey
+from ..openflow.rows import is_metered, meter_in
 from .change import Change, Refusal
 from .difference import Before, Key, names_group
 from .standing import Standing
@@ -11,6 +13,9 @@ UNKNOWN = -1
 """In place of the serial of what needs a row, where any of those before the connection may."""
 NOBODY = 0
 """The same where nobody has asked for it: others have changed it."""
+
+
+_ADDS = (Kind.GROUP_ADD, Kind.METER_ADD)
 
 
 class Agenda:
@@ -81,10 +86,10 @@ class Agenda:
             # Where it has become another meanwhile, another step is to be tried.
             if off.get(key) == change.off.get(key):
                 self.rejected[key] = refusal
-        added = [key for kind, key, _ in change.steps if kind is Kind.GROUP_ADD and key not in off]
+        added = [key for kind, key, _ in change.steps if kind in _ADDS and key not in off]
         for key, refusal in [*self.rejected.items()] if added and change.committed else ():
-            if any(isinstance(number, int) and names_group(refusal.step[2], number) for number in added):
-                # It was refused because there was no such group.
+            if any(_names(refusal.step[2], number) for number in added):
+                # It was refused because there was no such group or meter.
                 del self.rejected[key]
                 self.consider(key)
         for _, key, _ in change.steps:
@@ -113,3 +118,10 @@ class Agenda:
     def needed_by(self) -> set[int]:
         """The serials of what is not there as a whole."""
         return {self._since.get(key, UNKNOWN) for key in self._standing.off}
+
+
+def _names(value: bytes, key: Key) -> bool:
+    """Whether a row with this value may name a group or meter."""
+    if isinstance(key, MeterKey):
+        return is_metered(value) and meter_in(value) == key.number
+    return isinstance(key, int) and names_group(value, key)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from ..openflow import changes, messages
 from ..openflow.changes import Kind, Step
+from ..openflow.meters import MeterKey
 from ..openflow.monitor import told
 from ..openflow.wire import Version
 from .difference import Before, Key
@@ -62,13 +64,19 @@ class Change:
         return self.open_xid + 2
 
     def encoded(self, version: Version, number: int) -> Iterable[bytes]:
-        """The whole as it is sent, in chunks, made while it is sent; `number` is the bundle's."""
+        """The whole as it is sent, in chunks, made while it is sent; `number` is the bundle's. Meters go ahead."""
         if self.bundled:
-            steps = self.steps, self.first_xid, self.open_xid, self.commit_xid
-            yield from changes.bundle(version, number, *steps)
+            ahead = len([*self._ahead()])
+            yield from changes.plain(version, self.steps[:ahead], self.first_xid)
+            steps = self.steps[ahead:] if ahead else self.steps
+            yield from changes.bundle(version, number, steps, self.first_xid + ahead, self.open_xid, self.commit_xid)
         else:
             yield from changes.plain(version, self.steps, self.first_xid)
         yield messages.barrier(version, self.barrier_xid)
+
+    def _ahead(self) -> Iterator[Step]:
+        """The steps that no bundle takes; they come first."""
+        return takewhile(lambda step: step[0] in changes.METERS, self.steps)
 
     def error(self, xid: int, reason: str) -> None:
         """Take a refusal to heart, if it is of this change."""
@@ -108,13 +116,18 @@ class Change:
         """The steps that the switch has done, as far as that was not known before.
 
         A bundle is done at one moment, when it is committed. Of single messages those that changed a row were told; of
-        the others we know no more than that others may have been there later.
+        the others we know no more than that others may have been there later. Those of meters are always single ones.
         """
-        if self.bundled and not self.refused:
+        if self.bundled and not self.refused and not self._overtaken:
             return self.steps
         unknown = self.refused.keys() | self._settled
-        overtaken: set[Key] = set() if self.bundled else self._overtaken
+        overtaken = {key for key in self._overtaken if not self.bundled or isinstance(key, MeterKey)}
         return (s for index, s in enumerate(self.steps) if index not in unknown and s[1] not in overtaken)
+
+    def done_ahead(self) -> Iterator[Step]:
+        """Of those, the ones that were done whether or not the bundle was."""
+        steps = enumerate(self._ahead())
+        return (s for index, s in steps if index not in self.refused and s[1] not in self._overtaken)
 
     def refusals(self) -> dict[Key, Refusal]:
         """What was refused, with the last step for it: that which makes it what is wanted."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..openflow.changes import METERS
 from ..openflow.replies import BundleReply
 from ..openflow.wire import BundleStep
 from .agenda import Agenda
@@ -40,8 +41,8 @@ class Changing:
     def next(self, questions: Questions, revision: int, serial: int) -> Change:
         """All that is due, as a change that is under way from now on."""
         off = {key: self._standing.off[key] for key in self._agenda.due}
-        bundled = self._has_bundles and self._failures < ROUNDS
         todo = steps(off, self._standing.wanted)
+        bundled = self._has_bundles and self._failures < ROUNDS and todo[-1][0] not in METERS
         self.change = Change(todo, off, questions.next_xids(len(todo) + XIDS), bundled, revision, serial)
         return self.change
 
@@ -69,6 +70,8 @@ class Changing:
         self.change = None
         if not change.bundled:
             self._did(change)
+        elif not change.committed:
+            self._standing.did(change.done_ahead())
         self._failures = 0 if change.committed and change.failed is None else self._failures + 1
         self._agenda.conclude(change)
         return change

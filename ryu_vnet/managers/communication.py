@@ -18,9 +18,9 @@ from ..compiler.rows import Action
 from ..errors import WireError
 from ..fabric.observed import PortState
 from ..openflow import replies
+from ..openflow.meters import MeterCounts, forwarded_meter, meter_counts
 from ..openflow.monitor import FlowUpdate, monitor_updates
 from ..openflow.wire import MessageType, Multipart, Version
-from . import meters
 from .agenda import Agenda
 from .backlog import Unacknowledged
 from .change import Refusal
@@ -57,6 +57,8 @@ class CommunicationManager:
         """Bundles (or the same without) sent since this manager was made."""
         self.counts: Counts = {}
         """Packets and bytes of each row, as of the last `look`."""
+        self.meter_counts: dict[int, MeterCounts] = {}
+        """What its meters have counted by number, as of the last `count`."""
         self.readings = 0
         """How often all that it has was read to the end."""
         self.serial = 0
@@ -72,6 +74,8 @@ class CommunicationManager:
         self._agenda = Agenda(self.standing)
         self._changing = Changing(self.standing, self._agenda)
         self._watch = Watch(name, self.standing, self._agenda)
+        self._counted: dict[int, MeterCounts] = {}
+        """The same, while it is being told."""
         self._begin_conversation()
 
     def _begin_conversation(self) -> None:
@@ -174,6 +178,13 @@ class CommunicationManager:
             return Effects()
         return Effects([self._questions.emitted(self.version, actions, frame)])
 
+    def flush(self, zone: int, shared: int, source: int) -> Effects:
+        """Have the switch forget the connections of a conntrack zone, and those in the zone `shared` that an IPv4
+        address `source` has begun; nothing where it is away."""
+        if self.version is None or self.state is State.REFUSED:
+            return Effects()
+        return Effects([self._questions.flushed(self.version, zone, shared, source)])
+
     # --- what is wanted ---------------------------------------------------------------------------------------------
 
     def want(self, before: Before, revision: int, rollout: int | None = None, carried: Iterable[int] = ()) -> Effects:
@@ -233,6 +244,14 @@ class CommunicationManager:
         """Read what is really there; what differs is put right, and told as drift."""
         return self._look(counting=False)
 
+    def count(self) -> Effects:
+        """Ask what its meters have counted."""
+        if self.version is None or not self.is_answering or not self.wanted.meters:
+            self.meter_counts = {}
+            return Effects()
+        self._counted = {}
+        return Effects([self._questions.counted(self.version)])
+
     def _look(self, *, counting: bool) -> Effects:
         if not self.is_answering:
             return Effects()
@@ -249,7 +268,7 @@ class CommunicationManager:
             MessageType.MULTIPART_REPLY: self._on_multipart,
             MessageType.BARRIER_REPLY: self._on_barrier,
             MessageType.BUNDLE_CONTROL: self._on_bundle,
-            MessageType.REQUEST_FORWARD: self._on_group,
+            MessageType.REQUEST_FORWARD: self._on_forwarded,
             MessageType.ERROR: self._on_error,
             MessageType.PORT_STATUS: self._on_port_status,
             MessageType.PACKET_IN: lambda message: Effects(heard=replies.packet_in(message)),
@@ -266,9 +285,16 @@ class CommunicationManager:
         xid, reading = replies.header(message).xid, self._reading
         if kind == Multipart.PORT_DESC and xid == self._questions.ports_xid:
             return self._ports_known(self._ports.listed(message, more))
+        if kind == Multipart.METER and xid == self._questions.counts_xid:
+            self._counted.update(meter_counts(message))
+            self.meter_counts = self.meter_counts if more else self._counted
+            return Effects()
         if reading is None:
             return Effects()
         try:
+            if kind == Multipart.METER_CONFIG and xid == reading.meters_xid:
+                reading.meters(message, self.standing)
+                return Effects() if more else self._has_read(reading.end_of_meters(self.standing))
             if kind == Multipart.GROUP_DESC and xid == reading.groups_xid:
                 reading.groups(message, self.standing)
                 return Effects() if more else self._has_read(reading.end_of_groups(self.standing))
@@ -290,6 +316,10 @@ class CommunicationManager:
         reason = f"{error.kind_name} {error.code_name}"
         if reading is not None and error.xid in (reading.groups_xid, reading.rows_xid):
             return self._not_read(reason)
+        if reading is not None and error.xid == reading.meters_xid:
+            # It knows no meters, so it has none.
+            return self._has_read(reading.end_of_meters(self.standing))
+        self._questions.flush_refused(error.xid)
         if error.xid == self._questions.probe_xid:
             self._changing.has_no_bundles()
         self._changing.error(error.xid, reason)
@@ -300,9 +330,8 @@ class CommunicationManager:
     def _ask(self, *, counting: bool) -> Effects:
         if self.version is None:
             return Effects()
-        meter = meters.set_again(self.wanted, self.version, self._questions.next_xids(1))
         self._reading, ask = self._questions.dump(self.version, counting=counting)
-        return Effects([[*meter, *ask]])
+        return Effects([ask])
 
     def _not_read(self, reason: str) -> Effects:
         """The switch did not say what it has, or not so that it can be understood."""
@@ -340,15 +369,26 @@ class CommunicationManager:
     def _on_updates(self, updates: Iterable[FlowUpdate]) -> Effects:
         return self._put_right(self._watch.updates(updates, self._changing.change, is_read=self.is_answering))
 
-    def _on_group(self, message: bytes) -> Effects:
+    def _on_forwarded(self, message: bytes) -> Effects:
         forwarded = replies.request_forward(message)
         if forwarded is None:
-            return Effects()
+            return self._on_meter(message)
         if self.is_answering:
             return self._put_right(self._watch.group(forwarded, self._changing.change))
         if self._reading is not None and self._reading.has_groups:
             for number, value in self._watch.groups_of(forwarded).items():
                 self.standing.found(number, value)
+        return Effects()
+
+    def _on_meter(self, message: bytes) -> Effects:
+        forwarded = forwarded_meter(message)
+        if forwarded is None:
+            return Effects()
+        if self.is_answering:
+            return self._put_right(self._watch.meters(forwarded, self._changing.change))
+        if self._reading is not None and self._reading.has_meters:
+            for key, value in self._watch.meters_of(forwarded).items():
+                self.standing.found(key, value)
         return Effects()
 
     def _put_right(self, noticed: Noticed) -> Effects:
@@ -368,9 +408,6 @@ class CommunicationManager:
             change = self._changing.next(self._questions, self._revision, self.serial)
             self.messages_sent += len(change.steps)
             self.changes_sent += 1
-            meter = meters.ahead_of(change.steps, self.version, self._questions.next_xids(1))
-            if meter:
-                effects.send.append(meter)
             effects.send.append(change.encoded(self.version, self.changes_sent & 0x7FFFFFFF))
             return effects
         self.state = State.CHANGING if self._agenda.has_later else State.IN_STEP
@@ -392,9 +429,10 @@ class CommunicationManager:
         return Effects()
 
     def _on_barrier(self, message: bytes) -> Effects:
-        change = self._changing.answered(replies.barrier_reply(message))
+        barrier = replies.barrier_reply(message)
+        change = self._changing.answered(barrier)
         if change is None:
-            return Effects()
+            return Effects(flushed=self._questions.flush_done(barrier))
         effects = Effects(progress=True)
         if not change.bundled:
             self._watch.changed()

@@ -4,47 +4,56 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from ..openflow.changes import Kind, Step
+from ..openflow.meters import MeterKey
 
-Key: TypeAlias = bytes | int
-"""The key of a row, or the number of a group."""
+Key: TypeAlias = bytes | int | MeterKey
+"""The key of a row, the number of a group, or a meter."""
+_K = TypeVar("_K", bytes, int, MeterKey)
 Before: TypeAlias = dict[Key, bytes | None]
 """What stood under keys before a change; None for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """Rows by key and groups by number, in the form in which they are compared and sent."""
+    """Rows by key, groups and meters by number, in the form in which they are compared and sent."""
 
     rows: dict[bytes, bytes] = field(default_factory=dict)
     groups: dict[int, bytes] = field(default_factory=dict)
+    meters: dict[MeterKey, bytes] = field(default_factory=dict)
 
     def get(self, key: Key) -> bytes | None:
         """What stands under a key, or None."""
-        return self.rows.get(key) if isinstance(key, bytes) else self.groups.get(key)
+        if isinstance(key, bytes):
+            return self.rows.get(key)
+        return self.meters.get(key) if isinstance(key, MeterKey) else self.groups.get(key)
 
     def put(self, key: Key, value: bytes | None) -> None:
         """Let a value stand under a key, or nothing."""
         if isinstance(key, bytes):
-            if value is None:
-                self.rows.pop(key, None)
-            else:
-                self.rows[key] = value
-        elif value is None:
-            self.groups.pop(key, None)
+            _put(self.rows, key, value)
+        elif isinstance(key, MeterKey):
+            _put(self.meters, key, value)
         else:
-            self.groups[key] = value
+            _put(self.groups, key, value)
 
     def __len__(self) -> int:
-        return len(self.rows) + len(self.groups)
+        return len(self.rows) + len(self.groups) + len(self.meters)
+
+
+def _put(part: dict[_K, bytes], key: _K, value: bytes | None) -> None:
+    if value is None:
+        part.pop(key, None)
+    else:
+        part[key] = value
 
 
 def difference(old: Contents, new: Contents) -> Before:
     """What stands in `old` under each key that is otherwise in `new`."""
     found: Before = {}
-    keys: set[Key] = {*old.rows, *old.groups, *new.rows, *new.groups}
+    keys: set[Key] = {*old.rows, *old.groups, *old.meters, *new.rows, *new.groups, *new.meters}
     for key in keys:
         if old.get(key) != new.get(key):
             found[key] = old.get(key)
@@ -67,6 +76,9 @@ def steps(off: Before, wanted: Contents) -> list[Step]:
 
     A group of another type than is wanted is replaced: modifying it may be refused. With it go the rows that name it;
     so these are added again, although they are as they should be.
+
+    A meter goes last, and alone: with it go the rows that name it, and only when a switch has said that it has done all
+    else is it known that none does.
     """
     rows, groups = wanted.rows, wanted.groups
     replaced: list[Step] = []
@@ -81,6 +93,11 @@ def steps(off: Before, wanted: Contents) -> list[Step]:
             else:
                 delete((row_delete, key, b""))
             continue
+        if isinstance(key, MeterKey):
+            value = wanted.meters.get(key)
+            kind = Kind.METER_DELETE if value is None else Kind.METER_ADD if present is None else Kind.METER_MODIFY
+            by_kind[kind].append((kind, key, value or b""))
+            continue
         value = groups.get(key)
         if value is not None and present is not None and present[:2] != value[:2]:
             replaced += [(Kind.GROUP_DELETE, key, b""), (Kind.GROUP_ADD, key, value)]
@@ -89,4 +106,6 @@ def steps(off: Before, wanted: Contents) -> list[Step]:
         else:
             kind = Kind.GROUP_DELETE if value is None else Kind.GROUP_ADD if present is None else Kind.GROUP_MODIFY
             by_kind[kind].append((kind, key, value or b""))
-    return [*replaced, *(step for of_kind in by_kind.values() for step in of_kind)]
+    deletes = by_kind.pop(Kind.METER_DELETE)
+    meters = [*by_kind.pop(Kind.METER_ADD), *by_kind.pop(Kind.METER_MODIFY)]
+    return [*meters, *replaced, *(step for of_kind in by_kind.values() for step in of_kind)] or deletes

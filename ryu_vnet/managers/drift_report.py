@@ -8,10 +8,12 @@ from datetime import datetime, timedelta
 from functools import cache
 from math import inf
 
+from ..compiler.limits import meter_text
 from ..compiler.pipeline import STAGE_BY_TABLE
 from ..compiler.rows import Group, Row
 from ..compiler.text import Style, actions_text, group_text, match_text
 from ..errors import WireError
+from ..openflow.meters import MeterKey, decode_meter
 from ..openflow.rows import decode_group, decode_row
 from .communication import CommunicationManager, State
 from .drift import Drift
@@ -135,6 +137,9 @@ def _described(drift: Drift) -> tuple[str, str, str | None, str | None]:
     key = drift.key
     if isinstance(key, int):
         return f"group {key:#x}", "", _group_text(key, drift.was), _group_text(key, drift.found)
+    if isinstance(key, MeterKey):
+        was, found = _meter_text(key.number, drift.was), _meter_text(key.number, drift.found)
+        return f"meter {key.number:#x}", "", was, found
     table, priority = key[0], int.from_bytes(key[2:4], "big")
     stage = STAGE_BY_TABLE.get(table)
     place = f"{stage.name if stage else f'table {table}'}, priority {priority}"
@@ -168,6 +173,13 @@ def _group(number: int, value: bytes | None) -> Group | None:
         return None
 
 
+def _meter_text(number: int, value: bytes | None) -> str | None:
+    try:
+        return meter_text(decode_meter(number, value)) if value is not None else None
+    except WireError:
+        return _hex(value)
+
+
 def _hex(value: bytes | None) -> str | None:
     return value.hex() if value is not None else None
 
@@ -192,6 +204,8 @@ class _Words:
     def meaning(self, drift: Drift) -> str:
         """What we had there; nothing where that was nothing, or is not what we would have."""
         if drift.was is None or drift.switch not in self._system.switches:
+            return ""
+        if isinstance(drift.key, MeterKey):
             return ""
         meanings = self._meanings(drift.switch)
         try:

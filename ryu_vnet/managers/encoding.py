@@ -23,16 +23,17 @@ from ..compiler.network import (
     wire_groups,
 )
 from ..compiler.pipeline import Toward, adjacency
-from ..compiler.rows import Group
+from ..compiler.rows import Group, MeterBand, Row
 from ..compiler.units import Kind, Unit
 from ..model.names import Prefix, link_local, link_local_bytes, placed_mac
 from ..model.values import Interface
+from ..openflow.meters import MeterKey, encode_meter
 from ..openflow.rows import encode_group, encode_row
 from ..openflow.stamp import Buckets, Encoded, Stamp, learn, learn_buckets
 from .difference import Key
 
 Rows: TypeAlias = dict[Key, bytes]
-"""Rows and groups of one unit on one switch."""
+"""Rows, groups and meters of one unit on one switch."""
 
 _SHAPES = 1000
 """Stamps kept at most: interfaces with other numbers of addresses and other prefix lengths need one each."""
@@ -60,8 +61,8 @@ class Encoder:
             return {local.switch: self._local(local)} if local is not None else {}
         if kind is Kind.ADDRESS:
             return {
-                switch: self._address(interface, network, toward)
-                for switch, interface, network, toward in facts.addresses(unit)
+                switch: self._address(interface, network, toward, meter)
+                for switch, interface, network, toward, meter in facts.addresses(unit)
             }
         if kind is Kind.NETWORK:
             here = facts.carried(unit)
@@ -71,9 +72,9 @@ class Encoder:
             return {unit.at: {fanout.group: self._fanout(fanout)}} if fanout is not None else {}
         found: dict[str, list[tuple[Key, bytes]]] = {}
         for switch, part in facts.parts(unit):
-            encoded = (part.number, encode_group(part)) if isinstance(part, Group) else encode_row(part)
-            found.setdefault(switch, []).append(encoded)
-        return {switch: _by_key(pairs) for switch, pairs in found.items()}
+            found.setdefault(switch, []).append(_encode(part))
+        # Meters last: see `Programme`.
+        return {switch: _by_key(sorted(pairs, key=_is_meter)) for switch, pairs in found.items()}
 
     def _local(self, local: Local) -> Rows:
         if local.interface.site_number:
@@ -81,15 +82,18 @@ class Encoder:
         ips = local.interface.sources
         lengths = tuple([(prefix.version, prefix.prefixlen) for prefix in ips])
         has_own = (6, 128) in lengths and link_local(local.interface.mac) in ips
-        shape = local.tagged, local.speaks, lengths, has_own, local.is_arrival, local.is_beside, local.is_served
+        with_what = local.is_served, local.meter is not None
+        shape = local.tagged, local.speaks, lengths, has_own, local.is_arrival, local.is_beside, *with_what
         if shape not in self._stamps and len(self._stamps) < _SHAPES:
             self._stamps[shape] = _learn_local_stamp(local)
         stamp = self._stamps.get(shape)
-        return _by_key(_encode_local(local)) if stamp is None else _stamped(stamp, _local_slots(local))
+        rows = _by_key(_encode_local(local)) if stamp is None else _stamped(stamp, _local_slots(local))
+        return _with_meter(rows, local.meter)
 
-    def _address(self, interface: Interface, network: int, toward: int) -> Rows:
-        if self._address_stamp is None:
-            return _by_key([encode_row(address_row(interface, network, toward))])
+    def _address(self, interface: Interface, network: int, toward: int, meter: MeterBand | None) -> Rows:
+        if self._address_stamp is None or meter is not None:
+            row = encode_row(address_row(interface, network, toward, meter))
+            return _with_meter(_by_key([row]), meter)
         return _stamped(self._address_stamp, _address_slots(interface, network, toward))
 
     def _network(self, here: Carried) -> Rows:
@@ -115,6 +119,25 @@ class Encoder:
         if self._buckets is None:
             return encode_group(fanout_group(fanout))
         return self._buckets([toward.to_bytes(4, "big") for toward in fanout.targets])
+
+
+def _encode(part: Row | Group | MeterBand) -> tuple[Key, bytes]:
+    if isinstance(part, Row):
+        return encode_row(part)
+    if isinstance(part, Group):
+        return part.number, encode_group(part)
+    return MeterKey(part.number), encode_meter(part)
+
+
+def _is_meter(pair: tuple[Key, bytes]) -> bool:
+    return isinstance(pair[0], MeterKey)
+
+
+def _with_meter(rows: Rows, meter: MeterBand | None) -> Rows:
+    """Rows, and the meter that one of them names, if any."""
+    if meter is not None:
+        rows[MeterKey(meter.number)] = encode_meter(meter)
+    return rows
 
 
 def _stamped(stamp: Stamp, slots: list[bytes]) -> Rows:
@@ -148,6 +171,7 @@ def _local_slots(local: Local) -> list[bytes]:
     return [
         mac.to_bytes(6, "big"),
         local.port.to_bytes(4, "big"),
+        local.meter.number.to_bytes(4, "big") if local.meter is not None else b"",
         number.to_bytes(4, "big"),
         adjacency(Toward.INTERFACE, number).to_bytes(4, "big"),
         local.number.to_bytes(4, "big") if local.speaks is not Speaks.NOWHERE else b"",
@@ -205,7 +229,8 @@ def _local_sample(local: Local, chance: random.Random) -> Local:
         chance.randrange(1 << 16, 1 << 20),
         chance.randrange(256, 4095),
     )
-    return local._replace(interface=interface, port=port, number=number, tag=tag)
+    meter = replace(local.meter, number=chance.randrange(1 << 24, 1 << 31)) if local.meter is not None else None
+    return local._replace(interface=interface, port=port, number=number, tag=tag, meter=meter)
 
 
 def _sample(prefix: Prefix, chance: random.Random) -> Prefix:

@@ -14,6 +14,7 @@ from ..compiler.text import Style, match_text
 from ..errors import Invalid, VnetError, WireError
 from ..fabric.declared import Fabric
 from ..fabric.observed import Ports, PortState
+from ..openflow.meters import MeterKey
 from ..openflow.rows import decode_row
 from .drift import Drift
 from .events import Event, EventLog, Json, Kind
@@ -241,6 +242,8 @@ def _row(drift: Drift) -> Json:
     """Where a row or group is; `vnet drift` says what it was."""
     if isinstance(drift.key, int):
         return {"group": drift.key}
+    if isinstance(drift.key, MeterKey):
+        return {"meter": drift.key.number}
     value = drift.was if drift.was is not None else drift.found
     table, priority = drift.key[0], int.from_bytes(drift.key[2:4], "big")
     stage = STAGE_BY_TABLE.get(table)

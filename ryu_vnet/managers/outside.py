@@ -16,6 +16,7 @@ from ..model.state import Draft
 from ..model.traffic import parse_ports, parse_protocol
 from ..model.values import Network
 from ..schema import ExitSpec, FloatingSpec, ForwardSpec, OutsideSpec, SubnetSpec, UplinkSpec
+from .limits import exit_bandwidth
 
 SMALLEST_SUBNET = {4: 30, 6: 126}
 """Longest prefixes that leave a subnet addresses for a router and a member."""
@@ -63,7 +64,7 @@ def outsides_of(specs: Mapping[str, OutsideSpec]) -> dict[str, Outside]:
     for name, spec in sorted(specs.items()):
         where = f"fabric.outside.{name}"
         prefixes = tuple(parse_subnet(text, f"{where}.addresses[{n}]") for n, text in enumerate(spec.addresses))
-        found[name] = Outside(prefixes, _one_of_each(spec.next_hops, f"{where}.next_hops"), spec.mtu)
+        found[name] = Outside(prefixes, _one_of_each(spec.next_hops, f"{where}.next_hops"), spec.mtu, spec.connections)
     return found
 
 
@@ -145,7 +146,11 @@ def exit_of(spec: ExitSpec, subnets: tuple[Subnet, ...], fabric: Fabric, where: 
     prefix = _outer_prefix(spec.prefix, subnets, outside, f"{where}.prefix") if spec.prefix is not None else None
     if len({*spec.gateways}) < len(spec.gateways):
         raise Invalid(Problem(f"{where}.gateways", "a gateway is named twice", "each once, in order of preference"))
-    return Exit(spec.network, tuple(spec.gateways), address, ports, prefix)
+    bandwidth = exit_bandwidth(spec.bandwidth, f"{where}.bandwidth")
+    if spec.connections is not None and spec.connections > outside.connections:
+        hint = f"{outside.connections} at most (fabric.outside.{spec.network}.connections)"
+        raise Invalid(Problem(f"{where}.connections", f"{spec.connections} are more than a network may have", hint))
+    return Exit(spec.network, tuple(spec.gateways), address, ports, prefix, bandwidth, spec.connections)
 
 
 def _outer(text: str, outside: Outside, where: str) -> IPv4Address:

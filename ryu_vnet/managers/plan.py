@@ -27,7 +27,7 @@ MOST_LISTED = 100
 _MOST_FIELDS = 20
 _LONGEST = 120
 """Characters of the text of a field that are shown."""
-_INTERNAL = ("combination", "counters", "grant", "resting")
+_INTERNAL = ("combination", "counters", "grant", "resting", "unflushed")
 """Kinds of values that nobody asks for by name: they follow from the others."""
 
 Labels: TypeAlias = dict[int, tuple[str, bool]]

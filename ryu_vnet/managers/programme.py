@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 
 from ..compiler.compilation import Changes, Compilation
@@ -12,12 +13,13 @@ from ..compiler.units import Kind, Unit
 from ..fabric.declared import Fabric
 from ..fabric.observed import Topology
 from ..model.state import Model
+from ..openflow.meters import MeterKey, decode_meter
 from ..openflow.rows import decode_group, decode_row
 from .difference import Before, Contents, Key
 from .encoding import Encoder, Rows
 
 _ROWS_ONLY = (Kind.LOCAL, Kind.ARRIVAL, Kind.ADDRESS, Kind.SHADOW, Kind.CLASS, Kind.CHOICE, Kind.PICK)
-"""Kinds of units that have no groups."""
+"""Kinds of units that have no groups, and no meters but of interfaces."""
 _UNITS_AT_ONCE = 1000
 """So many are compiled between two pauses: some 25 ms."""
 
@@ -31,6 +33,8 @@ class Programme:
         self._encoder = Encoder(self.compilation)
         self._given: dict[Unit, tuple[tuple[str, tuple[Key, ...]], ...]] = {}
         """What each unit contributes: keys by switch."""
+        self._sharing: Counter[tuple[str, MeterKey]] = Counter()
+        """How many units name each meter of a switch."""
 
     @property
     def topology(self) -> Topology:
@@ -82,11 +86,11 @@ class Programme:
         contents = self.contents.get(name)
         if contents is None:
             return {}
-        rows, groups = contents.rows, contents.groups
+        rows = contents.rows
         return {
             key: value
             for key, value in touched.items()
-            if (rows.get(key) if isinstance(key, bytes) else groups.get(key)) != value
+            if (rows.get(key) if isinstance(key, bytes) else contents.get(key)) != value
         }
 
     def _put_first(self, unit: Unit) -> None:
@@ -94,24 +98,40 @@ class Programme:
         by_switch = self._encoder.encode(unit)
         for name, rows in by_switch.items():
             contents = self.contents[name]
-            if unit.kind in _ROWS_ONLY:
+            if unit.kind in _ROWS_ONLY and not _has_meters(rows):
                 wanted = len(contents.rows) + len(rows)
                 contents.rows.update(rows)  # type: ignore[arg-type]
                 is_alone = len(contents.rows) == wanted
             else:
-                is_alone = all(contents.get(key) is None for key in rows)
+                is_alone = all(self._is_free(name, key, value) for key, value in rows.items())
                 for key, value in rows.items():
                     contents.put(key, value)
+                    self._share(name, key, 1)
             if not is_alone:
                 raise ValueError(f"{unit} claims what is another's on switch {name}")
         if by_switch:
             self._given[unit] = tuple([(name, tuple(rows)) for name, rows in by_switch.items()])
 
+    def _is_free(self, name: str, key: Key, value: bytes) -> bool:
+        """Whether a unit may contribute this for the first time. A meter is everybody's who names it, and the same."""
+        present = self.contents[name].get(key)
+        return present is None or (isinstance(key, MeterKey) and present == value)
+
+    def _share(self, name: str, key: Key, more: int) -> bool:
+        """One more unit contributes something, or one less. Returns whether any does."""
+        if not isinstance(key, MeterKey):
+            return more > 0
+        self._sharing[name, key] += more
+        if self._sharing[name, key]:
+            return True
+        del self._sharing[name, key]
+        return False
+
     def _remove(self, unit: Unit, by_switch: Mapping[str, Rows], before: dict[str, Before]) -> None:
         """Remove what a unit contributed and contributes no more."""
         for name, keys in self._given.get(unit, ()):
             rows, contents = by_switch.get(name, {}), self.contents[name]
-            gone = [key for key in keys if key not in rows]
+            gone = [key for key in keys if key not in rows and not self._share(name, key, -1)]
             if gone:
                 touched = before.setdefault(name, {})
                 for key in gone:
@@ -124,7 +144,7 @@ class Programme:
         for name, rows in by_switch.items():
             contents, mine = self.contents[name], own.get(name, ())
             touched = before.setdefault(name, {})
-            if unit.kind in _ROWS_ONLY and not mine and contents.rows.keys().isdisjoint(rows):
+            if unit.kind in _ROWS_ONLY and not mine and not _has_meters(rows) and contents.rows.keys().isdisjoint(rows):
                 # As most are: all of it is new.
                 for key in rows:
                     touched.setdefault(key, None)
@@ -132,13 +152,20 @@ class Programme:
                 continue
             for key, value in rows.items():
                 present = contents.get(key)
-                if present is not None and key not in mine:
-                    raise ValueError(f"{unit} claims {key!r} on switch {name}, which is another's")
+                if key not in mine:
+                    self._share(name, key, 1)
+                    if present is not None and not isinstance(key, MeterKey):
+                        raise ValueError(f"{unit} claims {key!r} on switch {name}, which is another's")
                 if present != value:
                     touched.setdefault(key, present)
                     contents.put(key, value)
         if by_switch:
             self._given[unit] = tuple([(name, tuple(rows)) for name, rows in by_switch.items()])
+
+
+def _has_meters(rows: Rows) -> bool:
+    # They are put in behind the rows, where interfaces have them.
+    return bool(rows) and isinstance(next(reversed(rows)), MeterKey)
 
 
 class Tables(Mapping[str, SwitchTable]):
@@ -162,6 +189,8 @@ class Tables(Mapping[str, SwitchTable]):
             table.add(decode_row(key, value)[0])
         for group, value in contents.groups.items():
             table.add_group(decode_group(group, value, origin_of_group(group, number)))
+        for (meter,), value in contents.meters.items():
+            table.add_meter(decode_meter(meter, value))
         return table
 
     def __iter__(self) -> Iterator[str]:

@@ -17,11 +17,15 @@ class Questions:
         self.probe_xid = 0
         """An error with this says that the switch knows no bundles."""
         self.ports_xid = 0
+        self.counts_xid = 0
         self._xid = 0
+        self._flushes: dict[int, tuple[int, int]] = {}
+        """Zones that are being forgotten: by the barrier behind that, with what asked for it."""
 
     def begin(self, version: Version) -> list[bytes]:
         """A new connection: ask for the ports, whether there are bundles, and to be told of what others change."""
         self.version = version
+        self._flushes.clear()
         self.probe_xid, discard_xid, self.ports_xid = self.next_xids(1), self.next_xids(1), self.next_xids(1)
         ask = [messages.set_async(version, self.next_xids(1))] if version >= Version.OF14 else []
         return [
@@ -36,10 +40,16 @@ class Questions:
         self.version = None
 
     def dump(self, version: Version, *, counting: bool = False) -> tuple[Reading, list[bytes]]:
-        """Ask for all groups and rows; `counting`: to learn their counters as well."""
-        reading = Reading(self.next_xids(1), self.next_xids(1), counting)
+        """Ask for all meters, groups and rows; `counting`: to learn their counters as well."""
+        reading = Reading(self.next_xids(1), self.next_xids(1), self.next_xids(1), counting)
+        ask_meters = messages.all_meters(version, reading.meters_xid)
         ask_groups = messages.all_groups(version, reading.groups_xid)
-        return reading, [ask_groups, messages.all_flows(version, reading.rows_xid)]
+        return reading, [ask_meters, ask_groups, messages.all_flows(version, reading.rows_xid)]
+
+    def counted(self, version: Version) -> list[bytes]:
+        """Ask what all meters have counted."""
+        self.counts_xid = self.next_xids(1)
+        return [messages.meter_counts(version, self.counts_xid)]
 
     def emptied(self, version: Version) -> list[bytes]:
         """Not a question: delete all that there is."""
@@ -49,6 +59,26 @@ class Questions:
     def emitted(self, version: Version, actions: tuple[Action, ...], frame: bytes) -> list[bytes]:
         """Not a question either: do actions to a frame."""
         return [messages.packet_out(version, self.next_xids(1), actions, frame)]
+
+    def flushed(self, version: Version, zone: int, shared: int, source: int) -> list[bytes]:
+        """Not a question either: forget connections; a barrier behind it says when that is done."""
+        flush, other, barrier = self.next_xids(1), self.next_xids(1), self.next_xids(1)
+        self._flushes[barrier] = zone, flush
+        return [
+            messages.flush_zone(version, flush, zone),
+            messages.flush_source(version, other, shared, source),
+            messages.barrier(version, barrier),
+        ]
+
+    def flush_refused(self, xid: int) -> None:
+        """The switch has refused something: perhaps to forget a zone. (One before 3.1 that cannot forget connections by
+        their source keeps those until their time is over.)"""
+        self._flushes = {barrier: known for barrier, known in self._flushes.items() if known[1] != xid}
+
+    def flush_done(self, barrier: int) -> int | None:
+        """The zone that is forgotten now that a barrier is reached; None where that was for something else."""
+        zone, _ = self._flushes.pop(barrier, (None, 0))
+        return zone
 
     def next_xids(self, count: int) -> int:
         """The first of so many numbers in a row that were not used lately."""

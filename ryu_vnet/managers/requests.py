@@ -12,6 +12,7 @@ from ipaddress import ip_address
 
 from ..errors import Conflict, Invalid, NotFound, Problem
 from ..fabric.declared import Fabric, Learn, Link, LinkKind, Switch, problems
+from ..model.bandwidth import NO_LIMIT
 from ..model.names import check_attribute, check_name, check_port, parse_mac, parse_prefix
 from ..model.outside import ROUTER_MAC
 from ..model.state import Draft
@@ -20,6 +21,7 @@ from ..model.values import Interface, Network, Node, Place, Tenant
 from ..schema import FabricSpec, Intent, InterfaceSpec, NetworkSpec, NodeSpec, SwitchSpec, TenantSpec, TrafficSpec
 from .addresses import asked_for, choose_mac
 from .allocation import Allocator
+from .limits import interface_bandwidth
 from .outside import exit_of, outsides_of, put_floating, put_forward, subnets_of, uplinks_of
 from .policies import made, refuse_made, replace_policies
 from .routers import put_router
@@ -91,6 +93,9 @@ def _switches(work: Work, spec: FabricSpec, found: list[Problem]) -> Iterator[tu
         if part.ovsdb is not None and not _is_remote(part.ovsdb):
             hint = "unix:/run/openvswitch/db.sock, tcp:127.0.0.1:6640 or ssl:10.0.0.1:6640"
             found.append(Problem(f"{where}.ovsdb", f"{part.ovsdb!r} is not where a database listens", hint))
+        if part.control is not None and not part.control.startswith("unix:/"):
+            hint = "unix:/run/openvswitch"
+            found.append(Problem(f"{where}.control", f"{part.control!r} is no socket of a daemon", hint))
         known = work.fabric.switches.get(name)
         # A bridge with another datapath identifier is another bridge.
         if known is not None and known.dpid == part.dpid:
@@ -99,7 +104,8 @@ def _switches(work: Work, spec: FabricSpec, found: list[Problem]) -> Iterator[tu
             counters = work.draft.counters()
             number = counters.switch
             work.draft.put(replace(counters, switch=number + 1))
-        yield name, Switch(name, number, part.dpid, part.segment, part.ovsdb, learn, uplinks, tunnels)
+        own = part.ovsdb, learn, uplinks, tunnels, part.control
+        yield name, Switch(name, number, part.dpid, part.segment, *own)
 
 
 def _learn(spec: SwitchSpec, where: str) -> tuple[Learn, ...]:
@@ -329,11 +335,17 @@ def _interface(
     networks = tuple(sorted({*spec.networks}))
     leases = tuple(parse_prefix(text, f"{where}.leases[{index}]") for index, text in enumerate(spec.leases))
     leases = leases or (old.leases if old else ())
-    new = Interface(name, number, mac, ips, None, networks, chosen, iface_id=spec.iface_id, leases=leases)
+    bandwidth = interface_bandwidth(spec.bandwidth, f"{where}.bandwidth")
+    new = Interface(
+        name, number, mac, ips, None, networks, chosen, iface_id=spec.iface_id, leases=leases, bandwidth=bandwidth
+    )
     if spec.site is not None:
         if place is not None:
             hint = "one of them: at a switch port, or at a site"
             raise Invalid(Problem(f"{where}.at", f"it has both a place, {place}, and site {spec.site!r}", hint))
+        if bandwidth != NO_LIMIT:
+            hint = "leave it out: there is no port of its own that it could be counted at"
+            raise Invalid(Problem(f"{where}.bandwidth", f"it is at site {spec.site!r}", hint))
         new, place = at_site(work.draft, tenant, new, spec.site, f"{where}.site")
     new = _at(work, new, place)
     if old is None or old.place != place:

@@ -14,6 +14,7 @@ from ..schema import (
     TrafficSpec,
     UplinkSpec,
 )
+from .limits import exit_bandwidth_spec
 
 
 def network_spec(network: Network) -> NetworkSpec:
@@ -41,6 +42,8 @@ def _exit_spec(way_out: Exit) -> ExitSpec:
         address=str(way_out.address) if way_out.address is not None else None,
         ports=format_ports(way_out.ports) if way_out.ports is not None else None,
         prefix=str(way_out.prefix) if way_out.prefix is not None else None,
+        bandwidth=exit_bandwidth_spec(way_out.bandwidth),
+        connections=way_out.connections,
     )
 
 
@@ -52,7 +55,10 @@ def uplink_spec(uplink: Uplink) -> UplinkSpec:
 def outside_spec(outside: Outside) -> OutsideSpec:
     """What `outside.outsides_of` makes this outside network of."""
     return OutsideSpec(
-        addresses=[*map(str, outside.addresses)], next_hops=[*map(str, outside.next_hops)], mtu=outside.mtu
+        addresses=[*map(str, outside.addresses)],
+        next_hops=[*map(str, outside.next_hops)],
+        mtu=outside.mtu,
+        connections=outside.connections,
     )
 
 

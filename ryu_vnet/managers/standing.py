@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from ..openflow import replies
 from ..openflow.changes import Step
+from ..openflow.meters import MeterKey, meters
 from .difference import Before, Contents, Key
 
 Counts: TypeAlias = dict[bytes, tuple[int, int]]
@@ -50,9 +51,9 @@ class Standing:
 
     def did(self, steps: Iterable[Step]) -> None:
         """The switch has done these steps."""
-        rows, groups, off = self.wanted.rows, self.wanted.groups, self.off
+        rows, off = self.wanted.rows, self.off
         for _, key, value in steps:
-            wanted = rows.get(key) if isinstance(key, bytes) else groups.get(key)
+            wanted = rows.get(key) if isinstance(key, bytes) else self.wanted.get(key)
             if (wanted or b"") == value:
                 off.pop(key, None)
             else:
@@ -60,7 +61,7 @@ class Standing:
 
     def contents(self) -> Contents:
         """All that the switch is known to have."""
-        known = Contents({**self.wanted.rows}, {**self.wanted.groups})
+        known = Contents({**self.wanted.rows}, {**self.wanted.groups}, {**self.wanted.meters})
         for key, value in self.off.items():
             known.put(key, value)
         return known
@@ -68,16 +69,19 @@ class Standing:
 
 @dataclass(slots=True)
 class Reading:
-    """The dumps of a switch's groups and then of its rows, compared as they arrive.
+    """The dumps of a switch's meters, its groups and then its rows, compared as they arrive.
 
     A dump shows the switch as it is at one place in the stream of all that it says, and nothing else is said between
     its parts. So what was said before is in it, and nothing can happen while one is compared.
     """
 
+    meters_xid: int
     groups_xid: int
     rows_xid: int
     counting: bool = False
     """Whether counters are wanted as well."""
+    has_meters: bool = False
+    """Whether the meters are known: all parts of their dump have come."""
     has_groups: bool = False
     """Whether the groups are known: all parts of their dump have come."""
     counts: Counts = field(default_factory=dict)
@@ -105,11 +109,22 @@ class Reading:
         for number, value in replies.groups(message):
             self._compare(number, value, standing)
 
+    def meters(self, message: bytes, standing: Standing) -> None:
+        """Compare the meters of one message. Raises WireError."""
+        self._parts.append(message)
+        for key, value in meters(message):
+            self._compare(key, value, standing)
+
     def _compare(self, key: Key, value: bytes, standing: Standing) -> None:
         installed = standing.installed(key)
         self._known += installed is not None
         if installed != value:
             self._different[key] = value
+
+    def end_of_meters(self, standing: Standing) -> Before:
+        """The meters that are not what they were taken to be, with what is there; their last part has come."""
+        self.has_meters = True
+        return self._end(standing.wanted.meters, standing, MeterKey, meters)
 
     def end_of_groups(self, standing: Standing) -> Before:
         """The groups that are not what they were taken to be, with what is there; their last part has come."""
@@ -124,7 +139,7 @@ class Reading:
         self,
         wanted: Mapping[Any, bytes],
         standing: Standing,
-        kind: type[Key],
+        kind: type[Any],
         read: Callable[[bytes], Iterable[tuple[Any, ...]]],
     ) -> Before:
         off = {key: value for key, value in standing.off.items() if isinstance(key, kind)}

@@ -17,6 +17,7 @@ from ..model.state import Member
 from ..model.traffic import format_term
 from ..model.values import Network, Place
 from ..openflow.changes import Kind
+from ..openflow.meters import MeterKey
 from ..openflow.rows import decode_group, decode_row
 from ..schema import NetworkSpec
 from .bridge import BridgeReport, refusals, warnings
@@ -219,6 +220,8 @@ def _switch_status(common: _Common, name: str) -> SwitchStatus:
         settings = Settings(None, [*refusals(report)], [*found])
     else:
         settings = Settings(report, [], [])
+    if name in system.tracked.why_not:
+        settings.warnings.append(f"connections of networks are not limited here: {system.tracked.why_not[name]}")
     return SwitchStatus(
         name=name,
         dpid=f"{switch.dpid:#x}",
@@ -245,10 +248,12 @@ def _rejections(common: _Common, name: str) -> Iterator[Rejection]:
     meanings = Meanings(common.names, name, system.ports.get(name, {}), groups)
     for key, refusal in manager.rejected.items():
         kind, _, value = refusal.step
-        verb = "removal of " if kind in (Kind.ROW_DELETE, Kind.GROUP_DELETE) else ""
+        verb = "removal of " if kind in (Kind.ROW_DELETE, Kind.GROUP_DELETE, Kind.METER_DELETE) else ""
         if isinstance(key, int):
             what = f"{verb}group {key:#x}"
             yield Rejection(what, _origin_of_group(common, name, key), refusal.reason)
+        elif isinstance(key, MeterKey):
+            yield Rejection(f"{verb}meter {key.number:#x}", f"switch {name}", refusal.reason)
         elif value:
             row, _ = decode_row(key, value)
             what = f"{STAGE_BY_TABLE[row.table].name}: {meanings.row(row)}"

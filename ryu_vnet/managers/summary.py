@@ -10,7 +10,7 @@ from typing import Any
 
 from ..fabric.declared import Fabric
 from ..model.documents import to_document
-from ..model.outside import Floating, Forward, Gateway
+from ..model.outside import Floating, Forward, Gateway, Unflushed
 from ..model.state import Model
 from ..model.traffic import format_ports
 from ..model.values import Combination, Counters, Network, Node, Resting, TagGrant, Value, key_of
@@ -43,7 +43,7 @@ def account(changes: Changes, model: Model, fabrics: tuple[Fabric, Fabric] | Non
     told, granted, given_back = list[Json](), list[Json](), list[Json]()
     counts: Counter[tuple[str, str]] = Counter()
     names = _Names(model)
-    changes = [(old, new) for old, new in changes if not isinstance(old or new, Resting | Counters | None)]
+    changes = [(old, new) for old, new in changes if not isinstance(old or new, Resting | Counters | Unflushed | None)]
     for old, new in changes:
         names.learn(old, new)
     for old, new in changes:

@@ -36,6 +36,7 @@ from ..fabric.documents import (
 )
 from ..fabric.observed import PortState, Topology
 from ..model.documents import from_document, to_document
+from ..model.outside import ZONES
 from ..model.state import Draft, Model
 from ..model.values import Network, Node, Place, Resting, Value, key_of
 from ..openflow.replies import PacketIn
@@ -52,6 +53,7 @@ from .difference import Before, difference
 from .drift import Drift
 from .events import EVENT_PREFIX, EVENTS_KEPT, Event, EventLog, Kind, event_from, event_key, event_number
 from .exits import check_let_in, settle_exits
+from .flushing import Flushing
 from .fsck.documents import refusal
 from .history import History
 from .hops import Hops
@@ -71,6 +73,7 @@ from .settling import settle
 from .sites import check_sites, settle_sites
 from .standby import Standby
 from .summary import account
+from .tracked import Tracked
 
 Json = dict[str, Any]
 
@@ -160,6 +163,9 @@ class System:
         """Which gateway takes over when one fails."""
         self.serving = Serving(self, clock)
         """What is answered to what switches tell of."""
+        self.flushing = Flushing(self.delivery, clock)
+        self.tracked = Tracked(self, clock)
+        """How many connections gateways track for each network."""
         self._awaited = AwaitedPorts()
         self._moves = Moves()
         self._arriving: set[Moving] = set()
@@ -293,6 +299,7 @@ class System:
             # A switch that is new is waited for, whether or not there is anything for it yet.
             before = {**{name: {} for name in new}, **before}
         self._note_changes(changes, revision)
+        self.flushing.changed(changes, self.model)
         self.delivery.hand_out(before, revision)
         if not before and not self.missing_ports(revision):
             # It concerns no switch: none will say that it has it.
@@ -334,6 +341,7 @@ class System:
         check_let_in(work, self.model)
         check_routing(draft, self.model)
         check_sites(draft, work.fabric, self.fabric)
+        self.flushing.note(work, self.model, self.fabric)
         self._checker.check(work, self.fabric)
         settle(work, self.model, self.fabric, self._programme.compilation.presences)
         return work
@@ -486,6 +494,7 @@ class System:
         self.announcing.heard(name, told, self.topology, self._clock())
         self.hops.heard(name, told)
         self.serving.heard(name, told)
+        self.tracked.heard(name, told)
         origin = origin_of(told.cookie)
         who = self._moves.of_interface(origin.number) if origin is not None else None
         if origin is not None and origin.subject is Subject.INTERFACE and who is not None and who not in self._arriving:
@@ -628,6 +637,7 @@ class System:
         self.history.connected(name)
         self.announcing.connected(self.fabric, name)
         self.delivery.connected(name, version)
+        self.flushing.connected(name, self.model)
 
     def switch_refused(self, name: str, reason: str) -> None:
         """A switch is there, and must not be programmed as it is set up."""
@@ -653,6 +663,10 @@ class System:
         """Compare all that a switch has with what it is to have; what differs is put right."""
         self.effect(name, self.switches[name].audit())
 
+    def count(self, name: str) -> None:
+        """Ask a switch what its meters have counted; `switches[name].meter_counts` is renewed with the answer."""
+        self.effect(name, self.switches[name].count())
+
     def tick(self) -> None:
         """To be called about once a second: identifiers that have rested are free again."""
         self._save_ports()
@@ -664,9 +678,15 @@ class System:
             self._take_in_soon()
         now = self._clock()
         late = self.delivery.out_of_step()
-        let_go = [resting for resting in self.model.resting() if not self.holders(resting, late)]
+        unflushed = {left.zone for left in self.model.unflushed()}
+        let_go = [
+            resting
+            for resting in self.model.resting()
+            if not (resting.identifier in unflushed if resting.space == ZONES else self.holders(resting, late))
+        ]
         self._let_go = {resting: self._let_go.get(resting, now) for resting in let_go}
         rested = [key_of(resting) for resting, since in self._let_go.items() if now - since >= REST_SECONDS]
+        rested += self.flushing.tick(self.model)
         if rested:
             self._commit(dict.fromkeys(rested))
             self.model.keep(dict.fromkeys(rested))
@@ -709,10 +729,13 @@ class System:
     def holders(self, resting: Resting, late: Iterable[str] | None = None) -> list[str]:
         """The switches that may still have a rule for an identifier that rests, by name.
 
-        Any switch of the segment (for a label or a zone, of the fabric) that has not shown since then that it has
-        exactly what it is to have. Which rules a switch held before it went away is not remembered, on purpose. `late`
-        has those that are not in step, where they are known already.
+        Any switch of the segment (for a label, of the fabric) that has not shown since then that it has exactly
+        what it is to have. Which rules a switch held before it went away is not remembered, on purpose. `late` has
+        those that are not in step, where they are known already. A conntrack zone is held by those that may know
+        connections of it: see `flushing`.
         """
+        if resting.space == ZONES:
+            return [left.switch for left in self.model.unflushed() if left.zone == resting.identifier]
         segment = resting.space.partition(":")[2] or None
         return [
             name

@@ -197,12 +197,13 @@ def piece(system: System, name: str, after: str | None, most: int) -> Piece:
     keys = (key for key in wanted.rows if place_of(key) > row) if row < (_END,) else ()
     rows = nsmallest(most + 1, keys, key=place_of)
     groups = nsmallest(most + 1 - len(rows), (number for number in wanted.groups if number > group))
+    total = len(wanted.rows) + len(wanted.groups)
     if len(rows) + len(groups) <= most:
-        return Piece(rows, groups, None, len(wanted))
+        return Piece(rows, groups, None, total)
     if len(rows) > most or not groups[:-1]:
         rows, groups = rows[:most], []
-        return Piece(rows, groups, f"row-{rows[-1].hex()}", len(wanted))
-    return Piece(rows, groups[:-1], f"group-{groups[-2]:x}", len(wanted))
+        return Piece(rows, groups, f"row-{rows[-1].hex()}", total)
+    return Piece(rows, groups[:-1], f"group-{groups[-2]:x}", total)
 
 
 def _read(after: str | None) -> tuple[RowPlace | tuple[int], int]:

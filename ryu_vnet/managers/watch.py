@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from ..openflow.meters import MeterKey
 from ..openflow.monitor import Event, FlowUpdate, Removal, told
 from ..openflow.replies import GroupChange, GroupCommand
+from ..openflow.rows import is_metered, meter_in
 from .agenda import Agenda
 from .change import Change
 from .difference import Before, Key
@@ -70,6 +72,9 @@ class Watch:
         if value == (told(present) if present is not None else None):
             return
         with_group = update.removal is Removal.GROUP_DELETE
+        if update.removal is Removal.METER_DELETE and present is not None and is_metered(present):
+            # Told of the row before it is told of the meter, if at all.
+            self._notice(MeterKey(meter_in(present)), None, "monitor", change, noticed)
         if change is not None and (change.explains(update.key, value) or (with_group and change.deletes_groups())):
             self._agenda.found(update.key, value)
         else:
@@ -82,6 +87,21 @@ class Watch:
         for number, value in self.groups_of(forwarded).items():
             self._notice(number, value, "monitor", change, noticed)
         return noticed
+
+    def meters(self, forwarded: tuple[MeterKey | None, bytes | None], change: Change | None) -> Noticed:
+        """What the switch tells of its meters."""
+        noticed = Noticed()
+        for key, value in self.meters_of(forwarded).items():
+            self._notice(key, value, "monitor", change, noticed)
+        return noticed
+
+    def meters_of(self, forwarded: tuple[MeterKey | None, bytes | None]) -> Before:
+        """What the meters are that somebody has changed."""
+        key, value = forwarded
+        if key is not None:
+            return {key: value}
+        others = (key for key in self._standing.off if isinstance(key, MeterKey))
+        return dict.fromkeys((*self._standing.wanted.meters, *others))
 
     def groups_of(self, forwarded: GroupChange) -> Before:
         """What the groups are that somebody has changed."""

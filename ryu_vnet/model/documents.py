@@ -11,8 +11,9 @@ from typing import Any
 from ..errors import StoreError
 from . import outside_documents as outside
 from . import routing_documents as routing
+from .bandwidth import NO_LIMIT, Bandwidth
 from .names import format_mac, format_prefix, parse_mac, parse_prefix
-from .outside import Floating, Forward, Gateway, NextHop
+from .outside import Floating, Forward, Gateway, NextHop, Unflushed
 from .policy import Policy, policy_document, policy_from
 from .sites import Site, site_document, site_from
 from .traffic import Term
@@ -47,7 +48,7 @@ def to_document(value: Value) -> Json:
         return document | {name: own for name, own, usual in others if own != usual}
     if isinstance(value, Policy):
         return policy_document(value)
-    if isinstance(value, Gateway | Floating | Forward | NextHop):
+    if isinstance(value, Gateway | Floating | Forward | NextHop | Unflushed):
         return outside.document(value)
     if isinstance(value, Site):
         return site_document(value)
@@ -70,6 +71,7 @@ def _interface_document(interface: Interface) -> Json:
     known |= {"discovered": True} if interface.discovered else {}
     known |= {"leases": [format_prefix(prefix) for prefix in interface.leases]} if interface.leases else {}
     known |= {"site": interface.site, "site_number": interface.site_number} if interface.site is not None else {}
+    known |= {"bandwidth": asdict(interface.bandwidth)} if interface.bandwidth != NO_LIMIT else {}
     return known | {
         "name": interface.name,
         "number": interface.number,
@@ -131,7 +133,7 @@ def from_document(key: str, document: Json) -> Value:
                 return Counters(**document)
             case "router":
                 return routing.router_from(document)
-            case "gateway" | "floating" | "forward" | "nexthop":
+            case "gateway" | "floating" | "forward" | "nexthop" | "unflushed":
                 return outside.value_from(kind, document)
             case "site":
                 return site_from(document)
@@ -164,4 +166,5 @@ def _interface(document: Json) -> Interface:
         tuple(map(parse_prefix, document.get("leases", ()))),
         document.get("site"),
         document.get("site_number", 0),
+        Bandwidth(**document["bandwidth"]) if "bandwidth" in document else NO_LIMIT,
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import TypeAlias
 
+from .bandwidth import NO_LIMIT, Bandwidth
 from .names import Prefix
 
 Address: TypeAlias = IPv4Address | IPv6Address
@@ -51,7 +52,9 @@ class Exit:
 
     `gateways` are the switches that may be its gateway, the preferred one first; none means: any that has an uplink.
     `address` is what IPv4 sources become, with one of `ports`; None where that is left to us. `prefix` is what an IPv6
-    prefix becomes, host by host; None where IPv6 is routed as it is.
+    prefix becomes, host by host; None where IPv6 is routed as it is. `bandwidth` is what all of it may send there, and
+    be sent from there. `connections` is how many of its connections the gateway tracks at once; None where that is what
+    the outside network says.
     """
 
     outside: str
@@ -59,6 +62,8 @@ class Exit:
     address: IPv4Address | None = None
     ports: tuple[int, int] | None = None
     prefix: IPv6Network | None = None
+    bandwidth: Bandwidth = NO_LIMIT
+    connections: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +159,20 @@ class NextHop:
     port: str
     address: Address
     mac: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unflushed:
+    """A conntrack zone of a switch that a network's router has left, or is to leave: what is known there of the
+    network's connections is to be forgotten before the router, or another network's with the zone, comes there again.
+
+    `network` is the network's number; `revision` is that of the change by which the router left.
+    """
+
+    switch: str
+    zone: int
+    network: int
+    revision: int
 
 
 def host_part(address: Address, prefix: Prefix) -> int:

@@ -6,7 +6,8 @@ from dataclasses import asdict
 from ipaddress import IPv4Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
-from .outside import Exit, Floating, Forward, Gateway, NextHop, Subnet
+from .bandwidth import NO_LIMIT, Bandwidth
+from .outside import Exit, Floating, Forward, Gateway, NextHop, Subnet, Unflushed
 
 Json = dict[str, Any]
 
@@ -38,6 +39,8 @@ def exit_document(way_out: Exit) -> Json:
         "address": str(way_out.address) if way_out.address is not None else None,
         "ports": list(way_out.ports) if way_out.ports is not None else None,
         "prefix": str(way_out.prefix) if way_out.prefix is not None else None,
+        "bandwidth": asdict(way_out.bandwidth),
+        "connections": way_out.connections,
     }
 
 
@@ -50,10 +53,12 @@ def exit_from(document: Json) -> Exit:
         _four(document["address"]),
         _ports(document["ports"]),
         IPv6Network(prefix) if prefix is not None else None,
+        Bandwidth(**document["bandwidth"]) if "bandwidth" in document else NO_LIMIT,
+        document.get("connections"),
     )
 
 
-def document(value: Gateway | Floating | Forward | NextHop) -> Json:
+def document(value: Gateway | Floating | Forward | NextHop | Unflushed) -> Json:
     """What was granted or let in, as a JSON object."""
     found = asdict(value)
     for name in ("address", "inside"):
@@ -62,7 +67,7 @@ def document(value: Gateway | Floating | Forward | NextHop) -> Json:
     return found
 
 
-def value_from(kind: str, document: Json) -> Gateway | Floating | Forward | NextHop:
+def value_from(kind: str, document: Json) -> Gateway | Floating | Forward | NextHop | Unflushed:
     """What `document` made this from, by the start of its key. Raises KeyError, TypeError, ValueError."""
     parts = {**document}
     for name in ("address", "inside"):
@@ -70,6 +75,8 @@ def value_from(kind: str, document: Json) -> Gateway | Floating | Forward | Next
             parts[name] = ip_address(parts[name])
     if kind == "gateway":
         return Gateway(**{**parts, "ports": _ports(parts["ports"])})
+    if kind == "unflushed":
+        return Unflushed(**parts)
     made: Floating | Forward | NextHop
     made = {"floating": Floating, "forward": Forward, "nexthop": NextHop}[kind](**parts)
     return made

@@ -14,7 +14,7 @@ from typing import TypeAlias, TypeVar
 
 from .hosted import Hosted
 from .names import format_mac
-from .outside import ZONES, Address, Floating, Forward, Gateway, NextHop
+from .outside import ZONES, Address, Floating, Forward, Gateway, NextHop, Unflushed
 from .policy.rules import Policy, in_order
 from .routing import Router, Routing
 from .sites import Site
@@ -450,6 +450,10 @@ class Model:
         """The sites that a network, by its reference, extends to, by reference."""
         found = (self._typed(key, Site) for key in sorted(self._extending(network)))
         return [site for site in found if site is not None]
+
+    def unflushed(self, switch: str | None = None) -> list[Unflushed]:
+        """Conntrack zones, of a switch or of all, in which there may be connections of a router that has left."""
+        return self._every(f"unflushed/{switch}/" if switch else "unflushed/", Unflushed)
 
     def policy(self, name: str) -> Policy | None:
         """A policy by name."""

@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from .bandwidth import NO_LIMIT, Bandwidth
 from .names import Prefix
-from .outside import Exit, Floating, Forward, Gateway, NextHop, Subnet
+from .outside import Exit, Floating, Forward, Gateway, NextHop, Subnet, Unflushed
 from .policy.rules import Policy
 from .routing import Router
 from .sites import Site
@@ -120,6 +121,7 @@ class Interface:
     own for it. `discovered`: where it is, or moves to, is known from there, and nobody asked for it.
 
     `leases` are the addresses that it was given in the subnets of its networks, where it was asked to have none there.
+    `bandwidth` is what it may send and be sent.
 
     `site` is the name of the tenant's site that it is at, and `site_number` the site's number (0: none); its place is
     the tunnel port then, which it shares with all who are there.
@@ -142,6 +144,7 @@ class Interface:
     leases: tuple[Prefix, ...] = ()
     site: str | None = None
     site_number: int = 0
+    bandwidth: Bandwidth = NO_LIMIT
 
     def __post_init__(self) -> None:
         if self.place is not None and self.known_mac is None:
@@ -271,6 +274,7 @@ Value: TypeAlias = (
     | NextHop
     | Router
     | Site
+    | Unflushed
 )
 
 
@@ -310,3 +314,5 @@ def key_of(value: Value) -> str:
             return f"nexthop/{value.switch}/{value.port}/{value.address}"
         case Site():
             return f"site/{value.ref}"
+        case Unflushed():
+            return f"unflushed/{value.switch}/{value.zone:07d}"

@@ -17,6 +17,7 @@ from typing import TypeAlias
 
 from ..errors import WireError
 from . import messages
+from .meters import MeterKey
 from .wire import BundleStep, MessageType, Version
 
 CHUNK = 1 << 16
@@ -24,17 +25,23 @@ CHUNK = 1 << 16
 
 
 class Kind(IntEnum):
-    """What a step does; in the order that a bundle must have, so that no row names a group that is not there."""
+    """What a step does; in the order that they must have, so that no row names a group or meter that is not there."""
 
-    GROUP_ADD = 1
-    GROUP_MODIFY = 2
-    ROW_ADD = 3
-    ROW_DELETE = 4
-    GROUP_DELETE = 5
+    METER_ADD = 1
+    METER_MODIFY = 2
+    GROUP_ADD = 3
+    GROUP_MODIFY = 4
+    ROW_ADD = 5
+    ROW_DELETE = 6
+    GROUP_DELETE = 7
+    METER_DELETE = 8
 
 
-Step: TypeAlias = tuple[Kind, bytes | int, bytes]
-"""What to do, with which row (its key) or group (its number), and its value: none where something is deleted."""
+METERS = frozenset({Kind.METER_ADD, Kind.METER_MODIFY, Kind.METER_DELETE})
+"""Steps that no bundle takes."""
+
+Step: TypeAlias = tuple[Kind, bytes | int | MeterKey, bytes]
+"""What to do, with which row (its key), group (its number) or meter, and its value: none where something is deleted."""
 
 
 def bundle(
@@ -110,10 +117,17 @@ def message(version: Version, xid: int, step: Step) -> bytes:
             return messages.flow_add(version, xid, key, value)
         if kind is Kind.ROW_DELETE:
             return messages.flow_delete(version, xid, key)
+    elif isinstance(key, MeterKey):
+        if kind is Kind.METER_ADD:
+            return messages.meter_add(version, xid, key.number, value)
+        if kind is Kind.METER_MODIFY:
+            return messages.meter_modify(version, xid, key.number, value)
+        if kind is Kind.METER_DELETE:
+            return messages.meter_delete(version, xid, key.number)
     elif kind is Kind.GROUP_ADD:
         return messages.group_add(version, xid, key, value)
     elif kind is Kind.GROUP_MODIFY:
         return messages.group_modify(version, xid, key, value)
     elif kind is Kind.GROUP_DELETE:
         return messages.group_delete(version, xid, key)
-    raise WireError(f"{kind.name} with the key {key!r}: rows have bytes for a key, groups their number")
+    raise WireError(f"{kind.name} with the key {key!r}: rows have bytes for a key, groups their number, meters theirs")

@@ -47,6 +47,7 @@ _BUNDLE_CONTROL = struct.Struct("!IHH")
 _BUNDLE_ADD = struct.Struct("!I2xH")
 _NUMBER = struct.Struct("!I")
 _ZONE = struct.Struct("!6xH")
+_SOURCE_IN_ZONE = struct.Struct("!8xHH4xHH10xHI4xHHH2x")
 _PACKET_OUT = struct.Struct("!IIH6x")
 
 _ALL_TABLES = 0xFF
@@ -67,18 +68,15 @@ _FLOW_MOD = struct.Struct("!BBHI" + FLOW_MOD_BODY)
 FLOW_MOD_OVERHEAD = _FLOW_MOD.size - 4 - 16
 """What a flow mod is longer than the row's key and value, of which the first 4 and 16 bytes go into the fixed part."""
 
-_METER_MOD = struct.Struct("!HHI")
-_DROP_BAND = struct.Struct("!HHII4x")
+_METER_MOD = struct.Struct("!H2sI")
+_METER_REQUEST = struct.Struct("!I4x")
 _METER_ADD, _METER_MODIFY, _METER_DELETE = 0, 1, 2
-_PACKETS_WITH_BURST = 1 << 1 | 1 << 2
-"""OFPMF_PKTPS and OFPMF_BURST: rates in packets a second, and there is a burst."""
-_DROP = 1
-"""OFPMBT_DROP: the band that drops what is beyond its rate."""
+_NO_FLAGS = bytes(2)
 
 _GROUP_ADD, _GROUP_MODIFY, _GROUP_DELETE = 0, 1, 2
 _TYPE_ALL_AND_PAD = bytes(2)
 
-_CT_FLUSH_ZONE = 29
+_CT_FLUSH_ZONE, _CT_FLUSH = 29, 32
 
 _NO_BUFFER = 0xFFFFFFFF
 """OFP_NO_BUFFER: the frame is in the message."""
@@ -89,7 +87,7 @@ _MONITOR_COMMAND_ADD = 0
 _MONITOR_ADD, _MONITOR_REMOVED, _MONITOR_MODIFY, _MONITOR_INSTRUCTIONS = 1 << 1, 1 << 2, 1 << 3, 1 << 4
 
 _ALL_PORT_REASONS = 0b111
-_GROUP_CHANGES = 0b1
+_GROUP_AND_METER_CHANGES = 0b11
 _PACKETS_BY_ACTION = 1 << 1
 """Frames of which a row tells (OFPR_ACTION), and no others."""
 _PACKETS_SENT_BY_US = 1 << 5
@@ -100,7 +98,7 @@ _ASYNC_MASKS = (
     (1, _PACKETS_BY_ACTION | _PACKETS_SENT_BY_US),  # and as master or equal; so on in these pairs
     *((kind, _ALL_PORT_REASONS) for kind in (2, 3)),
     *((kind, 0) for kind in (4, 5, 6, 7, 8, 9)),  # ended rows, roles, tables
-    *((kind, _GROUP_CHANGES) for kind in (10, 11)),
+    *((kind, _GROUP_AND_METER_CHANGES) for kind in (10, 11)),
 )
 """Types of properties, and the reasons for which what they are about is told (1.4.1, 7.3.10)."""
 
@@ -171,29 +169,33 @@ def _group_mod(version: Version, xid: int, command: int, number: int, kind: byte
     return _message(version, MessageType.GROUP_MOD, xid, body)
 
 
-def meter_add(version: Version, xid: int, number: int, rate: int, burst: int) -> bytes:
-    """Make a meter that drops packets beyond a rate, in packets a second, and a burst, in packets (7.3.4.5):
+def meter_add(version: Version, xid: int, number: int, value: bytes) -> bytes:
+    """Make a meter, with a value as `meters` has it (7.3.4.5):
 
-    command (16) | flags (16) | meter (32) | type of the band (16) | its length (16) | rate (32) | burst (32) | 0 (32)
+    command (16) | flags (16) | meter (32) | bands
 
     The switch refuses one that is there already; it takes none in a bundle.
     """
-    return _meter_mod(version, xid, _METER_ADD, number, _DROP_BAND.pack(_DROP, _DROP_BAND.size, rate, burst))
+    return _meter_mod(version, xid, _METER_ADD, number, value)
 
 
-def meter_modify(version: Version, xid: int, number: int, rate: int, burst: int) -> bytes:
-    """Let a meter that is there have this rate and burst."""
-    return _meter_mod(version, xid, _METER_MODIFY, number, _DROP_BAND.pack(_DROP, _DROP_BAND.size, rate, burst))
+def meter_modify(version: Version, xid: int, number: int, value: bytes) -> bytes:
+    """Let a meter that is there have this value. Its counters begin at zero again."""
+    return _meter_mod(version, xid, _METER_MODIFY, number, value)
+
+
+def meter_delete(version: Version, xid: int, number: int) -> bytes:
+    """Delete a meter, and with it every row that names it."""
+    return _meter_mod(version, xid, _METER_DELETE, number, _NO_FLAGS)
 
 
 def all_meters_delete(version: Version, xid: int) -> bytes:
-    """Delete all meters, and with them every row that names one (OFPM_ALL)."""
-    return _meter_mod(version, xid, _METER_DELETE, ALL_METERS, b"")
+    """Delete all meters (OFPM_ALL)."""
+    return meter_delete(version, xid, ALL_METERS)
 
 
-def _meter_mod(version: Version, xid: int, command: int, number: int, bands: bytes) -> bytes:
-    flags = _PACKETS_WITH_BURST if bands else 0
-    return _message(version, MessageType.METER_MOD, xid, _METER_MOD.pack(command, flags, number) + bands)
+def _meter_mod(version: Version, xid: int, command: int, number: int, value: bytes) -> bytes:
+    return _message(version, MessageType.METER_MOD, xid, _METER_MOD.pack(command, value[:2], number) + value[2:])
 
 
 def all_flows(version: Version, xid: int) -> bytes:
@@ -216,6 +218,16 @@ def flow_exactly(version: Version, xid: int, key: bytes, cookie: int | None = No
 def all_groups(version: Version, xid: int) -> bytes:
     """Ask for every group with its buckets (7.3.5.8)."""
     return _multipart(version, xid, Multipart.GROUP_DESC, b"")
+
+
+def all_meters(version: Version, xid: int) -> bytes:
+    """Ask for every meter with what it is set to (OFPMP_METER_CONFIG, 7.3.5.13)."""
+    return _multipart(version, xid, Multipart.METER_CONFIG, _METER_REQUEST.pack(ALL_METERS))
+
+
+def meter_counts(version: Version, xid: int) -> bytes:
+    """Ask for the counters of every meter (OFPMP_METER, 7.3.5.12)."""
+    return _multipart(version, xid, Multipart.METER, _METER_REQUEST.pack(ALL_METERS))
 
 
 def all_ports(version: Version, xid: int) -> bytes:
@@ -245,10 +257,10 @@ def flow_monitor(version: Version, xid: int) -> bytes:
 
 def set_async(version: Version, xid: int) -> bytes:
     """Choose what the switch tells without being asked (1.3.5, 7.3.10; 1.4.1, 7.3.10): changes to ports always,
-    others' changes to groups (`replies.request_forward`), frames of which a row says that we are to be told, and
-    nothing else; no rows that end.
+    others' changes to groups (`replies.request_forward`) and meters, frames of which a row says that we are to be told,
+    and nothing else; no rows that end.
 
-    1.3 cannot forward group changes: there they are seen in a dump alone (`all_groups`). There is no answer.
+    1.3 cannot forward those: there they are seen in a dump alone (`all_groups`, `all_meters`). There is no answer.
     """
     if version == Version.OF13:
         # Two masks each, one as master or equal and one as slave: packets, ports, ended rows.
@@ -267,6 +279,17 @@ def flush_zone(version: Version, xid: int, zone: int) -> bytes:
     There is no answer. A zone belongs to the data path: what other bridges of the same switch know of it goes as well.
     """
     body = _EXPERIMENTER.pack(NICIRA, _CT_FLUSH_ZONE) + _ZONE.pack(zone)
+    return _message(version, MessageType.EXPERIMENTER, xid, body)
+
+
+def flush_source(version: Version, xid: int, zone: int, source: int) -> bytes:
+    """The same for those connections of a zone alone that an IPv4 address has begun (NXT_CT_FLUSH, of Open vSwitch 3.1
+    on):
+
+    experimenter (32) | 32 (32) | 0 (64) | 0, length 32 (32) | 0 (32) | 0, length 20 (32) | ::ffff:source (128)
+    | 0 (32) | 2, length 8 (32) | zone (16) | 0 (16)
+    """
+    body = _EXPERIMENTER.pack(NICIRA, _CT_FLUSH) + _SOURCE_IN_ZONE.pack(0, 32, 0, 20, 0xFFFF, source, 2, 8, zone)
     return _message(version, MessageType.EXPERIMENTER, xid, body)
 
 

@@ -45,6 +45,8 @@ class Multipart(IntEnum):
 
     FLOW = 1
     GROUP_DESC = 7
+    METER = 9
+    METER_CONFIG = 10
     PORT_DESC = 13
     FLOW_MONITOR = 16
     """New in 1.4; in 1.3 it comes as `EXPERIMENTER` (`ONF_FLOW_MONITOR`)."""

@@ -242,3 +242,20 @@ def test_the_internet_fails_where_one_row_on_a_gateway_is_altered() -> None:
     shown = script("internet", "--tamper", code=1)
     assert "WRONG: blue/web1 to 198.51.100.1: expected" in shown
     assert "observed differs from expected" in shown
+
+
+def test_nobody_has_more_than_his_limits_and_nobody_else_less() -> None:
+    shown = script("limits")
+    assert "red opened 300 connections, may have 30: 30" in shown, shown
+    assert "observed equals expected" in shown
+
+
+def test_where_nothing_is_limited_that_is_seen() -> None:
+    shown = script("limits", "--tamper", code=1)
+    for line in (
+        "WRONG: may send 8M",
+        "WRONG: may be sent 8M",
+        "WRONG: network out 8M",
+        "WRONG: red has 301 connections",
+    ):
+        assert line in shown, shown

@@ -112,10 +112,10 @@ class DataCentre:
     # --- what is on the switches ------------------------------------------------------------------------------------
 
     def contents(self, name: str) -> Contents:
-        """The rows and groups of a switch, asked from it by ourselves."""
+        """The rows, groups and meters of a switch, asked from it by ourselves."""
         with OpenFlowPeer(Version.OF14) as peer:
             peer.dial(self.ovs.folder / f"{name}.mgmt")
-            return Contents(peer.dump_rows(), peer.dump_groups())
+            return Contents(peer.dump_rows(), peer.dump_groups(), peer.dump_meters())
 
     def compiled(self) -> dict[str, Contents]:
         """What each switch is to have by a System Manager that was made from the store alone."""

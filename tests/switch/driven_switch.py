@@ -10,11 +10,12 @@ from openflow_peer import OpenFlowPeer
 from vnet_bench.dummy_ovs import DummyOvs
 
 from ryu_vnet.compiler import fields as f
-from ryu_vnet.compiler.rows import FieldMatch, Group, Origin, Output, Row, SetField, Subject, ToGroup
+from ryu_vnet.compiler.rows import FieldMatch, Group, Meter, MeterBand, Origin, Output, Row, SetField, Subject, ToGroup
 from ryu_vnet.managers.communication import CommunicationManager, Effects, State
 from ryu_vnet.managers.difference import Contents, difference
 from ryu_vnet.managers.drift import Drift
 from ryu_vnet.openflow import messages, replies
+from ryu_vnet.openflow.meters import MeterKey, encode_meter
 from ryu_vnet.openflow.rows import encode_group, encode_row
 from ryu_vnet.openflow.wire import MessageType, Version
 
@@ -134,14 +135,16 @@ class Driven:
             contents = self.wanted if wanted is None else wanted
             assert reader.dump_rows() == contents.rows
             assert reader.dump_groups() == contents.groups
+            assert reader.dump_meters() == contents.meters
 
 
 # --- contents -------------------------------------------------------------------------------------------------------
 
 
-def row(number: int, port: int = 1) -> tuple[bytes, bytes]:
-    """A row, and where it sends."""
-    return encode_row(Row(TABLE, 10, (FieldMatch(f.REG0, number),), (Output(port),), None, ORIGIN))
+def row(number: int, port: int = 1, meter: int | None = None) -> tuple[bytes, bytes]:
+    """A row, where it sends, and what counts that."""
+    actions = (Output(port),) if meter is None else (Meter(meter), Output(port))
+    return encode_row(Row(TABLE, 10, (FieldMatch(f.REG0, number),), actions, None, ORIGIN))
 
 
 def row_to_group(number: int, group: int) -> tuple[bytes, bytes]:
@@ -161,14 +164,20 @@ def rows(count: int, port: int = 1) -> Contents:
 
 
 def some_contents(random: Random, most: int = 40, groups: int = 6) -> Contents:
-    """Some of the rows 0 to `most`, each one of several ways, and the groups that they name."""
+    """Some of the rows 0 to `most`, each one of several ways, and the groups and meters that they name."""
     found = Contents()
+    for number in range(1, groups + 1):
+        if random.randrange(2):
+            band = MeterBand(number, random.randrange(1, 4), random.randrange(1, 4), counts_bits=number > 1)
+            found.put(MeterKey(number), encode_meter(band))
     for number in range(1, groups + 1):
         if random.randrange(3):
             found.put(*group(number, *random.sample((1, 2, 3), random.randrange(1, 4))))
     for number in range(most):
         kind = random.randrange(4)
-        if kind == 1 and found.groups:
+        if kind == 0 and found.meters and random.randrange(2):
+            found.put(*row(number, random.randrange(1, 4), random.choice(sorted(found.meters)).number))
+        elif kind == 1 and found.groups:
             found.put(*row_to_group(number, random.choice(sorted(found.groups))))
         elif kind > 1:
             found.put(*row(number, random.randrange(1, 4)))

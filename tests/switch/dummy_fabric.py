@@ -28,7 +28,7 @@ QUEUE_FRAMES = 40
 """How many frames are put in at once; a dummy port drops what comes when 100 wait."""
 
 _PORT = re.compile(r"^  port \d+: (\S+) .*\n    RX packets:(\d+) .*\n    TX packets:(\d+) ", re.MULTILINE)
-_CHANGE = re.compile(r"\|vconn\|DBG\|.*: received: OFPT_(?:FLOW_MOD|GROUP_MOD|BUNDLE_ADD_MESSAGE|TABLE_MOD)")
+_CHANGE = re.compile(r"\|vconn\|DBG\|.*: received: OFPT_(?:FLOW_MOD|GROUP_MOD|METER_MOD|BUNDLE_ADD_MESSAGE|TABLE_MOD)")
 
 
 class DummyFabric:

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 
 from ryu_vnet.openflow import messages, replies
+from ryu_vnet.openflow.meters import MeterKey, meters
 from ryu_vnet.openflow.wire import MessageType, Version
 
 PATIENCE_SECONDS = 20.0
@@ -153,6 +154,11 @@ class OpenFlowPeer:
         """Number and value of every group on the switch."""
         parts = self.ask(messages.all_groups(self.version, self.xid()))
         return dict(group for part in parts for group in replies.groups(part))
+
+    def dump_meters(self) -> dict[MeterKey, bytes]:
+        """Every meter on the switch, and what it is set to."""
+        parts = self.ask(messages.all_meters(self.version, self.xid()))
+        return dict(meter for part in parts for meter in meters(part))
 
     def dump_ports(self) -> list[replies.Port]:
         """Every port of the switch."""

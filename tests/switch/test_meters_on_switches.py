@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import select
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -15,10 +17,13 @@ from vnet_bench.dummy_ovs import DummyOvs
 
 from ryu_vnet.compiler.pipeline import TELLING_BURST, TELLING_METER, TELLING_RATE
 from ryu_vnet.compiler.read_text import read_row
+from ryu_vnet.compiler.rows import MeterBand
 from ryu_vnet.compiler.text import actions_text, row_text
 from ryu_vnet.managers import requests
 from ryu_vnet.managers.communication import State
+from ryu_vnet.managers.drift_report import Moment, drift_statuses
 from ryu_vnet.openflow import messages, replies
+from ryu_vnet.openflow.meters import MeterKey, encode_meter
 from ryu_vnet.openflow.rows import FOREIGN, decode_row, is_metered
 from ryu_vnet.openflow.wire import MessageType, Version
 from ryu_vnet.schema import FabricSpec, Intent, InterfaceSpec, LearnSpec, NodeSpec, SwitchSpec, TenantSpec
@@ -93,7 +98,10 @@ def test_it_is_there_where_a_row_needs_it_and_nowhere_else(fabric: DummyFabric, 
 def test_what_is_deleted_behind_our_back_comes_back(fabric: DummyFabric, driven: DrivenSystem) -> None:
     fabric.ovs.ofctl("del-meters", "h1")
     driven.follow(lambda: driven.system.drifts)
-    assert [drift.what for _, drift in driven.system.drifts] == ["removed"]
+    assert {(type(drift.key), drift.what) for _, drift in driven.system.drifts} == {
+        (MeterKey, "removed"),
+        (bytes, "removed"),
+    }
     assert meters(fabric, "h1") == SETTING
     assert held(fabric, "h1") == driven.system.switches["h1"].wanted.rows
 
@@ -104,7 +112,12 @@ def test_a_rate_that_somebody_has_changed_is_set_again(fabric: DummyFabric, driv
     driven.system.audit("h1")
     driven.follow(lambda: driven.system.switches["h1"].readings > readings)
     assert meters(fabric, "h1") == SETTING
-    assert not driven.system.drifts
+    ((_, drift),) = driven.system.drifts
+    by = "monitor" if driven.version >= Version.OF14 else "audit"
+    assert (drift.key, drift.what, drift.by) == (MeterKey(TELLING_METER), "changed", by)
+    (said,) = drift_statuses(driven.system, Moment(time.monotonic(), datetime.now()))
+    assert (said.place, said.found) == (f"meter {TELLING_METER:#x}", "1000000 packets a second, 1000000 at once")
+    assert said.put_right
 
 
 def test_a_meter_that_is_there_already_is_no_trouble(fabric: DummyFabric, driven: DrivenSystem) -> None:
@@ -153,13 +166,13 @@ def test_the_bytes(version: Version, tmp_path: Path) -> None:
     with DummyOvs(tmp_path) as ovs, OpenFlowPeer(version) as peer:
         ovs.add_bridge("s", 1)
         peer.dial(tmp_path / "s.mgmt")
-        peer.send(messages.meter_add(version, peer.xid(), 3, 17, 5))
+        peer.send(messages.meter_add(version, peer.xid(), 3, encode_meter(MeterBand(3, 17, 5))))
         assert peer.until_barrier() == []
         assert "meter=3 pktps burst bands=\ntype=drop rate=17 burst_size=5" in ovs.ofctl("dump-meters", "s")
-        peer.send(messages.meter_add(version, peer.xid(), 3, 17, 5))
+        peer.send(messages.meter_add(version, peer.xid(), 3, encode_meter(MeterBand(3, 17, 5))))
         (refusal,) = peer.until_barrier()
         assert replies.error(refusal).code_name == "OFPMMFC_METER_EXISTS"
-        peer.send(messages.meter_modify(version, peer.xid(), 3, 18, 6))
+        peer.send(messages.meter_modify(version, peer.xid(), 3, encode_meter(MeterBand(3, 18, 6))))
         assert peer.until_barrier() == []
         assert "type=drop rate=18 burst_size=6" in ovs.ofctl("dump-meters", "s")
         peer.send(messages.all_meters_delete(version, peer.xid()) * 2)

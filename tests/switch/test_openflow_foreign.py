@@ -83,7 +83,7 @@ def test_foreign_rows_survive_being_taken_off_and_put_back(ovs: DummyOvs, peer: 
     groups.write_text(FOREIGN_GROUPS)
     ovs.ofctl("add-groups", "s1", str(groups))
     ovs.ofctl("add-flows", "s1", str(flows))
-    assert len(peer.until_barrier()) == (4 if peer.version == Version.OF14 else 0)  # its groups, forwarded
+    assert len(peer.until_barrier()) == (5 if peer.version == Version.OF14 else 0)  # its meter and groups, forwarded
     rows_before, groups_before = peer.dump_rows(), peer.dump_groups()
     text_before = as_text(ovs)
     if peer.version == Version.OF13:

@@ -81,6 +81,7 @@ def test_a_tenant_from_birth_to_death(system: System, web: FlaskClient) -> None:
                 "site": None,
                 "iface_id": None,
                 "leases": [],
+                "bandwidth": None,
                 "networks": ["W"],
             }
         },

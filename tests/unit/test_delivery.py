@@ -8,12 +8,13 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ryu_vnet.compiler.rows import Group, Origin, Output, Row, Subject, ToGroup
+from ryu_vnet.compiler.rows import Group, MeterBand, Origin, Output, Row, Subject, ToGroup
 from ryu_vnet.managers.agenda import UNKNOWN
 from ryu_vnet.managers.backlog import Unacknowledged
 from ryu_vnet.managers.difference import Before, Contents, Key, difference, steps
 from ryu_vnet.managers.standing import Reading, Standing
 from ryu_vnet.openflow.changes import Kind, Step
+from ryu_vnet.openflow.meters import MeterKey, encode_meter
 from ryu_vnet.openflow.rows import encode_group, encode_row
 
 ORIGIN = Origin(Subject.NETWORK, 16)
@@ -32,12 +33,17 @@ def group(number: int, port: int) -> tuple[int, bytes]:
     return number, encode_group(Group(number, ((Output(port),),), ORIGIN))
 
 
+def meter(number: int, rate: int) -> tuple[MeterKey, bytes]:
+    return MeterKey(number), encode_meter(MeterBand(number, rate, 2 * rate))
+
+
 @st.composite
 def contents(draw: st.DrawFn) -> Contents:
-    """A few rows and groups out of few, so that they often meet."""
+    """A few rows, groups and meters out of few, so that they often meet."""
     numbers = st.dictionaries(st.integers(1, 8), st.integers(1, 3))
     rows = dict(row(*item) for item in draw(numbers).items())
-    return Contents(rows, dict(group(*item) for item in draw(numbers).items()))
+    groups = dict(group(*item) for item in draw(numbers).items())
+    return Contents(rows, groups, dict(meter(*item) for item in draw(numbers).items()))
 
 
 def rows_reply(rows: dict[bytes, bytes], xid: int, parts: int) -> list[bytes]:
@@ -58,19 +64,27 @@ def groups_reply(groups: dict[int, bytes], xid: int) -> bytes:
     return multipart(7, body, xid, more=False)
 
 
+def meters_reply(meters: dict[MeterKey, bytes], xid: int) -> bytes:
+    """OpenFlow 1.4.1, 7.3.5.14."""
+    entries = ((len(value) + 6, value[:2], key.number, value[2:]) for key, value in meters.items())
+    return multipart(10, b"".join(struct.pack("!H2sI", *head) + bands for *head, bands in entries), xid, more=False)
+
+
 def multipart(kind: int, body: bytes, xid: int, *, more: bool) -> bytes:
     return struct.pack("!BBHIHH4x", 5, 19, len(body) + 16, xid, kind, more) + body
 
 
 def read(standing: Standing, there: Contents, parts: int = 2) -> Before:
     """What a reading finds that was not known."""
-    reading = Reading(1, 2, counting=True)
+    reading = Reading(3, 1, 2, counting=True)
+    reading.meters(meters_reply(there.meters, 3), standing)
+    others = reading.end_of_meters(standing)
     reading.groups(groups_reply(there.groups, 1), standing)
     found = reading.end_of_groups(standing)
     for message in rows_reply(there.rows, 2, parts):
         reading.rows(message, standing)
     assert reading.counts == {key: (index, 100 * index) for index, key in enumerate(there.rows)}
-    return {**found, **reading.end_of_rows(standing)}
+    return {**others, **found, **reading.end_of_rows(standing)}
 
 
 def wished(standing: Standing, new: Contents) -> None:
@@ -82,7 +96,7 @@ def wished(standing: Standing, new: Contents) -> None:
 
 
 def copied(original: Contents) -> Contents:
-    return Contents(dict(original.rows), dict(original.groups))
+    return Contents(dict(original.rows), dict(original.groups), dict(original.meters))
 
 
 @given(contents(), contents(), contents(), contents())
@@ -110,9 +124,16 @@ def test_the_steps_lead_to_what_is_wanted(there: Contents, wanted: Contents, lat
     for key, value in difference(there, wanted).items():
         standing.found(key, value)
     todo = steps(standing.off, standing.wanted)
-    assert executed(there, todo) == wanted
-    wished(standing, later)
+    first = executed(there, todo)
+    assert (first.rows, first.groups) == (wanted.rows, wanted.groups)
+    assert wanted.meters.items() <= first.meters.items()
     standing.did(todo)
+    assert standing.contents() == first
+    # Meters that nobody needs go when all else is done.
+    last = steps(standing.off, standing.wanted)
+    assert executed(first, last) == wanted and {kind for kind, _, _ in last} <= {Kind.METER_DELETE}
+    wished(standing, later)
+    standing.did(last)
     assert standing.contents() == wanted and standing.off == difference(wanted, later)
 
 
@@ -121,7 +142,7 @@ def executed(there: Contents, todo: list[Step]) -> Contents:
     after = copied(there)
     for kind, key, value in todo:
         present = after.get(key)
-        assert (present is None) is (kind is Kind.GROUP_ADD) or kind is Kind.ROW_ADD
+        assert (present is None) is (kind in (Kind.GROUP_ADD, Kind.METER_ADD)) or kind is Kind.ROW_ADD
         after.put(key, value or None)
     return after
 
@@ -138,14 +159,28 @@ def test_a_group_of_another_type_is_replaced_with_the_rows_that_name_it() -> Non
     ]
 
 
-def test_steps_come_in_an_order_in_which_no_row_names_a_group_that_is_not_there() -> None:
+def test_steps_come_in_an_order_in_which_no_row_names_what_is_not_there() -> None:
     random = Random(1)
-    wanted = Contents(dict(row(number) for number in range(5)), dict(group(number, 1) for number in range(5)))
-    keys: list[Key] = [*(row(number)[0] for number in range(10)), *range(10)]
+    wanted = Contents(
+        dict(row(number) for number in range(5)),
+        dict(group(number, 1) for number in range(5)),
+        dict(meter(number, 1) for number in range(5)),
+    )
+    keys: list[Key] = [*(row(number)[0] for number in range(10)), *range(10), *(MeterKey(n) for n in range(10))]
     random.shuffle(keys)
-    off: Before = {key: group(1, 2)[1] if isinstance(key, int) and key % 2 else None for key in keys}
+    off: Before = dict.fromkeys(keys)
+    off |= {number: group(1, 2)[1] for number in range(1, 10, 2)}
+    off |= {MeterKey(number): meter(1, 2)[1] for number in range(1, 10, 2)}
     kinds = [kind for kind, _, _ in steps(off, wanted)]
-    assert kinds == sorted(kinds) and set(kinds) == set(Kind)
+    assert kinds == sorted(kinds) and set(kinds) == set(Kind) - {Kind.METER_DELETE}
+
+
+def test_a_meter_goes_alone_when_no_row_is_known_to_name_it() -> None:
+    key, value = meter(7, 1)
+    named, _ = row(1)
+    both: Before = {key: value, named: row(1)[1]}
+    assert steps(both, Contents()) == [(Kind.ROW_DELETE, named, b"")]
+    assert steps({key: value}, Contents()) == [(Kind.METER_DELETE, key, b"")]
 
 
 # --- which revisions are acknowledged -------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from drawn import CLASSES, all_in_step, fabrics, intents, plug_everything, some_site, some_tunnels
+from drawn import BANDWIDTHS, CLASSES, all_in_step, fabrics, intents, plug_everything, some_site, some_tunnels
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from memory_store import MemoryStore
@@ -36,6 +36,7 @@ from ryu_vnet.managers.system import System
 from ryu_vnet.model.names import format_mac, placed_mac
 from ryu_vnet.model.state import Model
 from ryu_vnet.model.values import Node
+from ryu_vnet.openflow.meters import MeterKey, encode_meter
 from ryu_vnet.openflow.rows import encode_group, encode_row
 from ryu_vnet.schema import FabricSpec, Intent, InterfaceSpec, NetworkSpec, NodeSpec
 
@@ -50,13 +51,14 @@ def from_nothing(model: Model, topology: Topology) -> dict[str, Contents]:
         name: Contents(
             dict(encode_row(row) for row in table.rows.values()),
             {number: encode_group(group) for number, group in table.groups.items()},
+            {MeterKey(number): encode_meter(meter) for number, meter in table.meters.items()},
         )
         for name, table in tables.items()
     }
 
 
 def copied(contents: Mapping[str, Contents]) -> dict[str, Contents]:
-    return {name: Contents({**known.rows}, {**known.groups}) for name, known in contents.items()}
+    return {name: Contents({**known.rows}, {**known.groups}, {**known.meters}) for name, known in contents.items()}
 
 
 def watch(programme: Programme) -> None:
@@ -125,6 +127,7 @@ class History:
             ips=chance.choice([[], [f"10.0.0.{index}"], ["10.0.0.0/24", f"fd00::{index}"], ["0.0.0.0/0"]]),
             at=self.place(chance) if chance.random() < 0.9 else None,
             networks=[name for name in networks if chance.random() < 0.7],
+            bandwidth=chance.choice(BANDWIDTHS),
         )
 
     def node_spec(self, chance: random.Random, networks: list[str]) -> NodeSpec:

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_incremental import KINDS, SEEDS, TENANTS, History, Steps
 
-from ryu_vnet.compiler.pipeline import PORT
+from ryu_vnet.compiler.pipeline import PORT, TELLING_METER
 from ryu_vnet.compiler.rows import Meter, Origin, Subject, cookie_of
 from ryu_vnet.fabric.observed import PortState
 from ryu_vnet.managers import requests
@@ -69,7 +69,8 @@ class Learns(History):
         super().check()
         system = self.system
         for name, table in system.tables.items():
-            rows = [row for row in table.rows.values() if any(isinstance(action, Meter) for action in row.actions)]
+            rows = [row for row in table.rows.values() if Meter(TELLING_METER) in row.actions]
+            assert (TELLING_METER in table.meters) == bool(rows)
             there = {n for port, n in system.topology.numbers(name).items() if self._learns(name, port)}
             told = {condition.value for row in rows for condition in row.match if condition.field.name == "in_port"}
             assert told == there

@@ -68,7 +68,10 @@ def system() -> System:
 
 
 def held(system: System) -> Held:
-    return {name: Contents({**m.wanted.rows}, {**m.wanted.groups}) for name, m in system.switches.items()}
+    return {
+        name: Contents({**m.wanted.rows}, {**m.wanted.groups}, {**m.wanted.meters})
+        for name, m in system.switches.items()
+    }
 
 
 def touched(before: Held, after: Held) -> dict[str, int]:

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from legal_rows import random_group, random_row
 
-from ryu_vnet.compiler.rows import Origin, Output, Row, Subject
+from ryu_vnet.compiler.rows import MeterBand, Origin, Output, Row, Subject
 from ryu_vnet.errors import WireError
 from ryu_vnet.openflow import messages, replies
 from ryu_vnet.openflow.changes import CHUNK, Kind, Step, bundle, message, plain
+from ryu_vnet.openflow.meters import MeterKey, encode_meter
 from ryu_vnet.openflow.rows import encode_group, encode_row
 from ryu_vnet.openflow.wire import BundleStep, Version
 
@@ -28,12 +29,16 @@ def random_step(random: Random) -> Step:
         # A foreign row that is put back: timeouts, flags, importance and instructions that we do not write.
         value = random.randbytes(8) + value[8:] + random.randbytes(8 * random.randrange(4))
     buckets = encode_group(random_group(random, number))
+    bands = encode_meter(MeterBand(number, random.randrange(1 << 32), random.randrange(1 << 32), random.random() < 0.5))
     steps: dict[Kind, Step] = {
         Kind.GROUP_ADD: (kind, number, buckets),
         Kind.GROUP_MODIFY: (kind, number, buckets),
         Kind.ROW_ADD: (kind, key, value),
         Kind.ROW_DELETE: (kind, key, b""),
         Kind.GROUP_DELETE: (kind, number, b""),
+        Kind.METER_ADD: (kind, MeterKey(number), bands),
+        Kind.METER_MODIFY: (kind, MeterKey(number), bands),
+        Kind.METER_DELETE: (kind, MeterKey(number), b""),
     }
     return steps[kind]
 
@@ -42,7 +47,12 @@ def one_by_one(version: Version, steps: list[Step]) -> list[bytes]:
     """The messages, each by the function that is compared with Ryu's class elsewhere."""
     made = []
     for xid, (kind, key, value) in enumerate(steps, FIRST):
-        if isinstance(key, int):
+        if isinstance(key, MeterKey):
+            meter = {Kind.METER_ADD: messages.meter_add, Kind.METER_MODIFY: messages.meter_modify}
+            other = meter.get(kind)
+            named = version, xid, key.number
+            made.append(messages.meter_delete(*named) if other is None else other(*named, value))
+        elif isinstance(key, int):
             group = {
                 Kind.GROUP_ADD: lambda xid=xid, key=key, value=value: messages.group_add(version, xid, key, value),
                 Kind.GROUP_MODIFY: lambda xid=xid, key=key, value=value: messages.group_modify(

@@ -12,13 +12,14 @@ from legal_rows import random_group, random_row
 from openflow_oracle import BUNDLE, RANDOMS, VERSIONS, XID, Oracle, known_to_ryu
 
 from ryu_vnet.compiler import fields as f
-from ryu_vnet.compiler.rows import Clone, Group, Meter, Output, Resubmit, Row, SetField, cookie_of
+from ryu_vnet.compiler.rows import Clone, Group, Meter, MeterBand, Output, Resubmit, Row, SetField, cookie_of
 from ryu_vnet.compiler.text import row_text
 from ryu_vnet.errors import WireError
 from ryu_vnet.openflow import messages
 from ryu_vnet.openflow.changes import Kind, Step, bundle
 from ryu_vnet.openflow.changes import message as message_of
 from ryu_vnet.openflow.error_names import error_names
+from ryu_vnet.openflow.meters import decode_meter, encode_meter
 from ryu_vnet.openflow.rows import FOREIGN, decode_row, encode_group, encode_row, is_metered
 from ryu_vnet.openflow.wire import BundleStep, Version
 
@@ -59,11 +60,16 @@ def test_a_meter_stands_first_or_nowhere(actions: tuple[Output | Meter | Clone, 
 def test_meter_mods(version: Version, number: int, rate: int, burst: int) -> None:
     oracle = Oracle(version)
     parser, ofp, datapath = oracle.parser, oracle.ofp, oracle.datapath
-    flags, band = ofp.OFPMF_PKTPS | ofp.OFPMF_BURST, [parser.OFPMeterBandDrop(rate, burst)]
-    add = parser.OFPMeterMod(datapath, ofp.OFPMC_ADD, flags, number, band)
-    assert messages.meter_add(version, XID, number, rate, burst) == oracle.bytes_of(add)
-    modify = parser.OFPMeterMod(datapath, ofp.OFPMC_MODIFY, flags, number, band)
-    assert messages.meter_modify(version, XID, number, rate, burst) == oracle.bytes_of(modify)
+    for counts_bits, unit in ((False, ofp.OFPMF_PKTPS), (True, ofp.OFPMF_KBPS)):
+        flags, band = unit | ofp.OFPMF_BURST, [parser.OFPMeterBandDrop(rate, burst)]
+        value = encode_meter(MeterBand(number, rate, burst, counts_bits))
+        assert decode_meter(number, value) == MeterBand(number, rate, burst, counts_bits)
+        add = parser.OFPMeterMod(datapath, ofp.OFPMC_ADD, flags, number, band)
+        assert messages.meter_add(version, XID, number, value) == oracle.bytes_of(add)
+        modify = parser.OFPMeterMod(datapath, ofp.OFPMC_MODIFY, flags, number, band)
+        assert messages.meter_modify(version, XID, number, value) == oracle.bytes_of(modify)
+    delete = parser.OFPMeterMod(datapath, ofp.OFPMC_DELETE, 0, number, [])
+    assert messages.meter_delete(version, XID, number) == oracle.bytes_of(delete)
 
 
 @VERSIONS
@@ -178,7 +184,7 @@ def test_what_is_told_unasked_in_of14() -> None:
     oracle = Oracle(Version.OF14)
     ofp = oracle.ofp
     ports = 1 << ofp.OFPPR_ADD | 1 << ofp.OFPPR_DELETE | 1 << ofp.OFPPR_MODIFY
-    groups = 1 << ofp.OFPRFR_GROUP_MOD
+    groups = 1 << ofp.OFPRFR_GROUP_MOD | 1 << ofp.OFPRFR_METER_MOD
     masks = {"PORT_STATUS": ports, "FLOW_REMOVED": 0, "ROLE_STATUS": 0, "TABLE_STATUS": 0, "REQUESTFORWARD": groups}
     both = [(name, role, mask) for name, mask in masks.items() for role in ("SLAVE", "MASTER")]
     packets = [

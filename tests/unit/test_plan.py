@@ -127,12 +127,13 @@ class State:
         self.tags = {Identifier(grant.segment, grant.tag, named[grant.network]) for grant in model.grants()}
         presences = system._programme.compilation.presences
         self.labels = {Identifier(None, n, ref) for n, ref in named.items() if presences[ref].extent.labelled}
-        self.contents = {
-            (name, manager.number): Contents({**manager.wanted.rows}, {**manager.wanted.groups})
-            for name, manager in system.switches.items()
-        }
+        self.contents = {(name, manager.number): _copied(manager.wanted) for name, manager in system.switches.items()}
         self.switches = {name: (s.dpid, s.segment, s.ovsdb) for name, s in fabric.switches.items()}
         self.segments = {*fabric.segments}
+
+
+def _copied(wanted: Contents) -> Contents:
+    return Contents({**wanted.rows}, {**wanted.groups}, {**wanted.meters})
 
 
 def check(plan: Plan, old: State, new: State) -> None:

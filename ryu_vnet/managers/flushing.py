@@ -1,0 +1,118 @@
+"""Forgetting a network's connections on the switches that its router leaves.
+
+A switch that was a network's gateway still knows the network's connections. Should the router come there again, or the
+zone become another network's, what is left of them would pass as known. So whenever a router leaves, that is noted, and
+the note is kept on disk until the switch has forgotten: when it has acknowledged that the rows are gone and its cached
+flows are too; or, where the router comes back before, ahead of the rows. A zone is nobody else's as long as there is a
+note about it. A switch that is away is told when it comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from ..fabric.declared import Fabric
+from ..model.outside import SHARED_SPACE, SHARED_ZONE, Gateway, Unflushed
+from ..model.state import Model
+from ..model.values import Value, key_of
+from .delivery import Delivery
+from .requests import Work
+
+if TYPE_CHECKING:
+    from .communication import CommunicationManager
+
+FLUSH_AFTER_SECONDS = 2.0
+"""From when a switch has acknowledged that rows are gone: flows cached there have gone on for 28 ms."""
+AGAIN_SECONDS = 30.0
+"""How long it takes until a switch that has not forgotten is told again."""
+
+
+class Flushing:
+    """What is to be forgotten on which switch, and how far that has got."""
+
+    def __init__(self, delivery: Delivery, clock: Callable[[], float]) -> None:
+        self._delivery = delivery
+        self._clock = clock
+        self.daemon: Callable[[str], str] = lambda switch: switch
+        """Who tracks the connections of a switch: switches that have this in common know each other's, so that between
+        them no router leaves anything behind."""
+        self._gone: dict[Unflushed, float] = {}
+        """Since when a switch is known to have no rows of a router any more."""
+        self._told: dict[Unflushed, float] = {}
+        """When a switch was told to forget, where nothing can come after that."""
+        self._done: set[Unflushed] = set()
+        delivery.on_flushed = self._on_flushed
+
+    def note(self, work: Work, model: Model, fabric: Fabric) -> None:
+        """Note in a draft which routers leave which switches. `model` and `fabric` are as they were."""
+        for key, new in [*work.draft.changes.items()]:
+            old = model.get(key)
+            if isinstance(old, Gateway) and not (isinstance(new, Gateway) and self._where(new) == self._where(old)):
+                work.draft.put(Unflushed(old.switch, old.zone, old.network, work.allocator.revision))
+        if work.fabric != fabric:
+            for left in work.draft.unflushed():
+                was, now = fabric.switches.get(left.switch), work.fabric.switches.get(left.switch)
+                if now is None or was is None or now.number != was.number:
+                    # It is ours no more, or another bridge.
+                    work.draft.delete(left)
+
+    def changed(self, changes: Iterable[tuple[Value | None, Value | None]], model: Model) -> None:
+        """To be called before rows are handed out: a router that comes where it was finds nothing of then."""
+        for _, new in changes:
+            if isinstance(new, Gateway):
+                for name in [name for name in self._delivery.switches if self.daemon(name) == self.daemon(new.switch)]:
+                    left = model.get(f"unflushed/{name}/{new.zone:07d}")
+                    if isinstance(left, Unflushed):
+                        self._tell(left)
+
+    def connected(self, switch: str, model: Model) -> None:
+        """The same for a switch that was away when a router came back, which has not been sent its rows yet."""
+        # What it was told by a connection that is gone, it may not have heard.
+        self._told = {left: when for left, when in self._told.items() if left.switch != switch}
+        noted = model.unflushed(switch)
+        routers = self._routers(model) if noted else set()
+        for left in noted:
+            if self._where(left) in routers:
+                self._tell(left)
+
+    def tick(self, model: Model) -> list[str]:
+        """To be called about once a second. Returns the keys of notes that are of no use any more."""
+        now, noted = self._clock(), model.unflushed()
+        if not noted:
+            return []
+        routers = self._routers(model)
+        for left in noted:
+            manager = self._delivery.switches.get(left.switch)
+            if manager is None or self._where(left) in routers or not _has_let_go(manager, left):
+                self._gone.pop(left, None)
+            elif now - self._gone.setdefault(left, now) >= FLUSH_AFTER_SECONDS and self._may_tell(left, now):
+                self._tell(left)
+        done = [left for left in noted if left in self._done]
+        kept = {*noted}.difference(done)
+        self._done.clear()
+        self._gone = {left: since for left, since in self._gone.items() if left in kept}
+        self._told = {left: since for left, since in self._told.items() if left in kept}
+        return [key_of(left) for left in done]
+
+    def _may_tell(self, left: Unflushed, now: float) -> bool:
+        return left not in self._told or now - self._told[left] >= AGAIN_SECONDS
+
+    def _tell(self, left: Unflushed) -> None:
+        manager = self._delivery.switches.get(left.switch)
+        if manager is not None:
+            self._told[left] = self._clock()
+            self._delivery.effect(left.switch, manager.flush(left.zone, SHARED_ZONE, SHARED_SPACE | left.zone))
+
+    def _on_flushed(self, switch: str, zone: int) -> None:
+        self._done.update(left for left in self._told if (left.switch, left.zone) == (switch, zone))
+
+    def _where(self, one: Gateway | Unflushed) -> tuple[str, int]:
+        return self.daemon(one.switch), one.zone
+
+    def _routers(self, model: Model) -> set[tuple[str, int]]:
+        return {self._where(gateway) for gateway in model.gateways()}
+
+
+def _has_let_go(manager: CommunicationManager, left: Unflushed) -> bool:
+    return manager.is_answering and manager.holds(left.revision)
