@@ -243,8 +243,9 @@ def test_the_other_gateway_takes_over_when_an_uplink_goes(framework: str, tmp_pa
         assert [read(frame) for frame in went[UPLINKS["gw2"]]] == [asked._replace(source=FLOATING, flags=ACK)]
         answer = asked._replace(source=FLOATING).answer._replace(flags=ACK)
         assert up.back(answer, up.router("red/web"), "gw2") == {RED2: [answer._replace(target=inside)]}
-        events = [event["text"] for event in up.centre.client.events(kind="gateway")]
-        assert any(text.startswith("gw2 takes over 3 network(s) from gw1 (its port inet1 is down)") for text in events)
+        said = "gw2 takes over 3 network(s) from gw1 (its port inet1 is down)"
+        events = lambda: [event["text"] for event in up.centre.client.events(kind="gateway")]  # noqa: E731
+        up.centre.wait(lambda: any(text.startswith(said) for text in events()), "it is told")
         up.centre.check_tables()
 
 
