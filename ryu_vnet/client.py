@@ -265,9 +265,9 @@ class Client(OutsideClient):
     ) -> Answer:
         """Apply a whole intent (the shape of a file in topologies/), wholly or not at all.
 
-        `prune` says what becomes of that which it does not name: `none` of it is removed, networks, nodes, floating
-        addresses and forwarded ports of the tenants that are `named`, or `all` other tenants too. With the `removal` of
-        a plan, these are removed and nothing else: Conflict where that has changed.
+        `prune` says what becomes of that which it does not name: `none` of it is removed, networks, nodes, routers,
+        floating addresses and forwarded ports of the tenants that are `named`, or `all` other tenants too. With the
+        `removal` of a plan, these are removed and nothing else: Conflict where that has changed.
         """
         return self._change("POST", "/v1/apply", wait, dict(intent), sent, prune=prune, removal=removal)
 
@@ -312,15 +312,25 @@ class Client(OutsideClient):
             if after is None:
                 return
 
-    def trace(self, source: str, target: str | None = None, kind: str | None = None) -> Json:
+    def trace(
+        self,
+        source: str,
+        target: str | None = None,
+        kind: str | None = None,
+        *,
+        port: int | None = None,
+        source_port: int | None = None,
+    ) -> Json:
         """Follow one frame from `tenant/node[:interface]` to another, to a MAC address or an IP address; or from an IP
-        address outside to one that networks have there."""
-        return self._get("/v1/trace", **{"from": source, "to": target, "kind": kind})
+        address outside to one that networks have there. `port` is that which a `kind` of tcp or udp is for. Where it is
+        delivered, `answer` of what is returned has the way of the answer."""
+        asked = {"from": source, "to": target, "kind": kind, "port": port, "source_port": source_port}
+        return self._get("/v1/trace", **asked)
 
     def explain(self, kind: str, name: str, switch: str | None = None) -> Json:
         """What something is, and why it is there: `tag` A:3, `label` 18, `zone` 3, `mac` 02:00:00:00:01:01, `address`
-        203.0.113.10, `port` host1:vnet0, `cookie` 0x766e..., and of a switch a `row`, by its text, or a `group`, by its
-        number."""
+        203.0.113.10, `port` host1:vnet0, `router` red/core, `cookie` 0x766e..., and of a switch a `row`, by its text,
+        or a `group`, by its number."""
         return self._get("/v1/explain", kind=kind, name=name, switch=switch)
 
     def fsck(self, *, mend: bool = False, switches: bool = True) -> Json:

@@ -1,14 +1,37 @@
-"""What `Client` asks about what is not ours: addresses and ports that are let in, gateways, outside networks."""
+"""What `Client` asks about routes: routers of tenants, and what is not ours: addresses and ports that are let in,
+gateways, outside networks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from .connection import Answer, Connection, Json, name_part
+from .connection import Answer, Connection, Json, name_part, ref_path
 
 
 class OutsideClient(Connection):
-    """Calls about what comes from and goes to outside networks. See `Client`."""
+    """Calls about what leaves a network: to others, and to outside networks. See `Client`."""
+
+    def routers(self, tenant: str, *, limit: int | None = None, after: str | None = None) -> list[Json]:
+        """The routers of a tenant, by name, each with what it lets pass."""
+        return self._list(_of(tenant, "routers"), "routers", limit, after)
+
+    def each_router(self, tenant: str) -> Iterator[Json]:
+        """The same one after the other."""
+        return self._each(_of(tenant, "routers"), "routers")
+
+    def router(self, ref: str) -> Json:
+        """A router, by `tenant/name`: from which network to which it lets what begin."""
+        return self._get(ref_path(ref, "routers"))
+
+    def put_router(self, ref: str, networks: Sequence[str], rules: Sequence[Json] = (), *, wait: float = 0) -> Answer:
+        """Route between networks, of the tenant by name and of others by `tenant/name`. `rules` say what may begin, as
+        in an intent: `[{"from": "web", "to": "db", "allow": [{"protocol": "tcp", "port": "5432"}]}]`; none: all."""
+        body = {"networks": [*networks], "rules": [*rules]}
+        return self._change("PUT", ref_path(ref, "routers"), wait, body)
+
+    def delete_router(self, ref: str, *, wait: float = 0) -> Answer:
+        """Route no more between networks for the sake of this router."""
+        return self._change("DELETE", ref_path(ref, "routers"), wait)
 
     def floating(self, tenant: str, *, limit: int | None = None, after: str | None = None) -> list[Json]:
         """The outside addresses that are one member's own, of a tenant, by address."""
@@ -76,6 +99,11 @@ class OutsideClient(Connection):
     def gateway(self, name: str) -> Json:
         """One of them, with all networks that it serves."""
         return self._get(f"/v1/gateways/{name_part(name)}")
+
+    def move_gateway(self, network: str, to: str, *, wait: float = 0) -> Answer:
+        """Have a network, by reference, go out by another one of its gateways; `raw["together"]` of the answer has the
+        networks that went with it, as they share its outside address."""
+        return self._change("POST", f"{ref_path(network, 'networks')}/gateway", wait, {"to": to})
 
     def outsides(self) -> list[Json]:
         """Outside networks: which addresses networks may have there, and how many they have."""

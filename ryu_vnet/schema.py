@@ -388,7 +388,11 @@ class TenantSpec(_Shape):
 
     networks: dict[str, NetworkSpec] = Field(default_factory=dict)
     nodes: dict[str, NodeSpec] = Field(default_factory=dict)
-    routers: dict[str, RouterSpec] = Field(default_factory=dict)
+    routers: dict[str, RouterSpec] = Field(
+        default_factory=dict,
+        description="Routes between its networks, and to those of tenants that ask for it too",
+        examples=[{"core": {"networks": ["web", "db"]}}],
+    )
     floating: dict[str, FloatingSpec] = Field(
         default_factory=dict,
         description="Outside addresses that are one member's own",
@@ -417,6 +421,12 @@ class MoveSpec(_Shape):
 
     to: dict[str, str] = Field(default_factory=dict, examples=[{"eth0": "host2:vnet0"}])
     now: bool = Field(False, description="It is there already: everybody sends there from now on")
+
+
+class GatewayMoveSpec(_Shape):
+    """Which of its gateways a network is to go out by."""
+
+    to: str = Field(description="A switch with an uplink to its outside network", examples=["gw2"])
 
 
 class StartSpec(_Shape):

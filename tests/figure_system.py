@@ -38,7 +38,7 @@ def ports_of(intent: dict[str, Any]) -> dict[str, dict[str, list[Any]]]:
     places = [end for link in intent["fabric"]["links"] for end in (link["a"], link["b"])]
     for tenant in intent["tenants"].values():
         for node in tenant["nodes"].values():
-            places += [interface["at"] for interface in node["interfaces"].values()]
+            places += [interface["at"] for interface in node["interfaces"].values() if "at" in interface]
     ports: dict[str, dict[str, list[Any]]] = {}
     for place in places:
         switch, _, port = place.partition(":")

@@ -9,7 +9,8 @@ from ..managers.cabling_report import DifferenceStatus
 from ..managers.discovery import Outcome
 from ..managers.drift_report import DriftStatus, DriftSummary
 from ..managers.fsck.finding import Report
-from ..managers.outside_status import GatewayStatus, OutsideStatus
+from ..managers.gateway_status import GatewayStatus
+from ..managers.outside_status import OutsideStatus
 from ..managers.route import Route
 from ..managers.status import (
     LinkStatus,

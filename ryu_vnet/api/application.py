@@ -16,12 +16,14 @@ from . import (
     discovery,
     events,
     fabric,
+    gateways,
     guard,
     lifecycle,
     outside,
     plans,
     policies,
     problems,
+    routers,
     sites,
     tenants,
     watching,
@@ -74,6 +76,8 @@ def create_api(
     policies.install(app, service)
     outside.install(app, service)
     sites.install(app, service)
+    gateways.install(app, service)
+    routers.install(app, service)
     fabric.install(app, service)
     plans.install(app, service)
     watching.install(app, service)

@@ -9,13 +9,13 @@ from flask_openapi3.openapi import OpenAPI
 
 from ..managers.account import (
     Account,
-    account_of_address,
     account_of_label,
-    account_of_mac,
     account_of_port,
     account_of_tag,
     account_of_zone,
 )
+from ..managers.account_addresses import account_of_address, account_of_mac
+from ..managers.account_routers import account_of_router
 from ..managers.account_rows import account_of_cookie, account_of_group, account_of_row
 from ..managers.communication import CommunicationManager
 from ..managers.fsck.finding import Finding, Report
@@ -36,7 +36,7 @@ def install(app: OpenAPI, service: Service) -> None:
 
     @app.get("/v1/explain", tags=[STATUS], responses={200: ExplainAnswer})
     def explain(query: ExplainQuery) -> Response:
-        """What a tag, label, conntrack zone, address, port, cookie, row or group is, and why it is there."""
+        """What a tag, label, conntrack zone, address, port, router, cookie, row or group is, and why it is there."""
         return answer(ExplainAnswer(_account(service, query)))
 
     @app.get("/v1/fsck", tags=[STATUS], responses={200: FsckAnswer})
@@ -65,6 +65,8 @@ def _account(service: Service, query: ExplainQuery) -> Account:
             return account_of_address(system, name)
         case "port":
             return account_of_port(system, name)
+        case "router":
+            return account_of_router(system, name)
         case "cookie":
             return account_of_cookie(system, name, query.switch, service.names())
         case "row":

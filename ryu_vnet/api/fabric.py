@@ -16,7 +16,8 @@ from ..managers import pruning, requests
 from ..managers.cabling_report import difference_counts, difference_statuses
 from ..managers.communication import State
 from ..managers.drift_report import drift_summary
-from ..managers.outside_status import gateway_statuses, outside_statuses
+from ..managers.gateway_status import gateway_statuses
+from ..managers.outside_status import outside_statuses
 from ..managers.specs import outside_spec, uplink_spec
 from ..managers.status import (
     link_statuses,
@@ -236,4 +237,5 @@ def _trace(app: OpenAPI, service: Service) -> None:
     @app.get("/v1/trace", tags=[STATUS], responses={200: TraceAnswer})
     def follow(query: TraceQuery) -> Response:
         """Follow one frame through the tables as they are to be: each table, each link, and where it ends."""
-        return answer(TraceAnswer(trace(service.system, query.source, query.target, query.kind)))
+        found = trace(service.system, query.source, query.target, query.kind, query.port, query.source_port)
+        return answer(TraceAnswer(found))

@@ -15,17 +15,15 @@ from pydantic import BaseModel, RootModel
 
 from ..errors import Invalid, NotFound, Problem
 from ..managers import outside, requests
+from ..managers.gateway_status import GatewayStatus, gateway_status, gateway_statuses
 from ..managers.outside_status import (
     AddressUse,
     FloatingStatus,
     ForwardStatus,
-    GatewayStatus,
     OutsideStatus,
     address_uses,
     floating_statuses,
     forward_statuses,
-    gateway_status,
-    gateway_statuses,
     let_in_of,
     outside_status,
     outside_statuses,

@@ -14,7 +14,16 @@ from werkzeug.exceptions import HTTPException
 
 from ..errors import Conflict, Exhausted, Invalid, NotFound, PlacerFailed, Problem, StoreError, VnetError
 from ..policy_schema import PoliciesSpec, PolicySpec
-from ..schema import FabricSpec, FloatingSpec, ForwardSpec, Intent, NetworkSpec, NodeSpec
+from ..schema import (
+    FabricSpec,
+    FloatingSpec,
+    ForwardSpec,
+    GatewayMoveSpec,
+    Intent,
+    NetworkSpec,
+    NodeSpec,
+    RouterSpec,
+)
 from .queries import ForwardBody, StartBody
 
 MEDIA_TYPE = "application/problem+json"
@@ -33,11 +42,13 @@ _BODIES: tuple[type[BaseModel], ...] = (
     FloatingSpec,
     ForwardBody,
     ForwardSpec,
+    GatewayMoveSpec,
     Intent,
     NetworkSpec,
     NodeSpec,
     PoliciesSpec,
     PolicySpec,
+    RouterSpec,
     StartBody,
 )
 _LONGEST = 80
@@ -127,6 +138,8 @@ def _base(title: str) -> str:
             return f"tenants.{path.get('tenant')}.floating.{path.get('address')}"
         case "ForwardSpec" | "ForwardBody":
             return f"tenants.{path.get('tenant')}.forwards"
+        case "RouterSpec":
+            return f"tenants.{path.get('tenant')}.routers.{path.get('router')}"
         case "PolicySpec":
             return f"policies.{path.get('policy')}"
         case _:
@@ -146,7 +159,8 @@ def _problem(model: type[BaseModel] | None, base: str, fault: Any) -> Problem:
             purpose = field.description if field and field.description else "it is required"
             return Problem(where, f"{name} is missing", purpose[:1].lower() + purpose[1:] + example)
         case "extra_forbidden":
-            known = ", ".join(sorted(owner.model_fields)) if owner else ""
+            fields = owner.model_fields.items() if owner else ()
+            known = ", ".join(sorted(field.alias or name for name, field in fields))
             return Problem(where, f"unknown field {str(name)!r}", f"one of {known}" if known else "leave it out")
         case "literal_error":
             return Problem(where, f"{value} is not possible", f"one of {fault['ctx']['expected']}")
@@ -167,7 +181,8 @@ def _walk(model: Any, place: tuple[int | str, ...]) -> tuple[type[BaseModel] | N
     for part in place:
         owner = field = None
         if isinstance(model, type) and issubclass(model, BaseModel):
-            owner, field = model, model.model_fields.get(str(part))
+            fields = {known.alias or name: known for name, known in model.model_fields.items()}
+            owner, field = model, fields.get(str(part))
             model = field.annotation if field else None
         elif get_origin(model) in (dict, list):
             model = get_args(model)[-1]

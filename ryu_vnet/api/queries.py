@@ -84,7 +84,7 @@ class ApplyQuery(WaitQuery):
     prune: Prune = Field(
         Prune.NONE,
         description="What to remove that the intent does not name: nothing, what the tenants that it names have of "
-        "networks, nodes, floating addresses and forwarded ports, or all other tenants too",
+        "networks, nodes, routers, floating addresses and forwarded ports, or all other tenants too",
     )
     removal: str | None = Field(
         None, description="`removal` of a plan: the request is refused where anything else would be removed"
@@ -146,20 +146,22 @@ class TraceQuery(_Query):
     target: str | None = Field(
         None, alias="to", description="The same, a MAC address or an IP address; not needed for a broadcast"
     )
-    kind: Literal["icmp", "ipv6", "arp", "broadcast", "ethertype"] | None = Field(
+    kind: Literal["icmp", "ipv6", "arp", "tcp", "udp", "broadcast", "ethertype"] | None = Field(
         None, description="Which frame; by default an echo over IPv4 or IPv6, whichever both have, else `ethertype`"
     )
+    port: int | None = Field(None, ge=1, le=65535, description="To which port: of `tcp` and `udp`")
+    source_port: int | None = Field(None, ge=1, le=65535, description="From which port; any, if it is left out")
 
 
 class ExplainQuery(_Query):
     """What to explain."""
 
-    kind: Literal["tag", "label", "zone", "mac", "address", "port", "cookie", "row", "group"] = Field(
+    kind: Literal["tag", "label", "zone", "mac", "address", "port", "router", "cookie", "row", "group"] = Field(
         description="What kind of thing"
     )
     name: str = Field(
-        description="As A:3, 18, 3, f2:00:10:00:60:08, 203.0.113.10, host1:vnet0; a cookie, the text of a row, the "
-        "number of a group"
+        description="As A:3, 18, 3, f2:00:10:00:60:08, 203.0.113.10, host1:vnet0, red/core; a cookie, the text of a "
+        "row, the number of a group"
     )
     switch: str | None = Field(None, description="Of which switch: for a row or a group, and if wanted for a cookie")
 
@@ -174,6 +176,12 @@ class FsckQuery(_Query):
     """What to check beside the model and the store."""
 
     switches: bool = Field(True, description="Whether every switch that is there is read and compared")
+
+
+class RouterPath(TenantPath):
+    """A router of a tenant."""
+
+    router: str
 
 
 class FloatingPath(TenantPath):

@@ -33,11 +33,12 @@ def install(main: click.Group) -> None:
         "vnet explain label 18",
         "vnet explain mac f2:00:10:00:60:08",
         "vnet explain port host1:vnet0",
+        "vnet explain router red/core",
     ),
 )
 def explain() -> None:
-    """What something is, and why it is there: a tag, label, conntrack zone, MAC or IP address, port, cookie, row or
-    group."""
+    """What something is, and why it is there: a tag, label, conntrack zone, MAC or IP address, port, router, cookie,
+    row or group."""
 
 
 @explain.command("tag", examples=("vnet explain tag A:3",))
@@ -86,6 +87,14 @@ def mac(session: Session, mac: str) -> None:
 def port(session: Session, port: str) -> None:
     """A switch port: what it is for, whether it is there, and which revision waits for it."""
     _explain(session, "port", port)
+
+
+@explain.command("router", examples=("vnet explain router red/core",))
+@click.argument("router", shell_complete=complete.ROUTER)
+@pass_session
+def router(session: Session, router: str) -> None:
+    """A router: what it lets pass, what keeps it from doing so, and on which switches frames are routed for it."""
+    _explain(session, "router", router)
 
 
 @explain.command("cookie", examples=("vnet explain cookie 0x766e020000000012",))

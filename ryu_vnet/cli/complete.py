@@ -118,6 +118,21 @@ def _switches(client: Client, context: click.Context, typed: str) -> list[str]:
     return _names(client.switches(limit=MOST, after=_before(typed)))
 
 
+def _routers(client: Client, context: click.Context, typed: str) -> list[str]:
+    tenant, slash, name = typed.partition("/")
+    if not slash:
+        return _in_tenant(client, context, typed)
+    return [f"{tenant}/{router}" for router in _names(client.routers(tenant, limit=MOST, after=_before(name)))]
+
+
+def _networks_of_router(client: Client, context: click.Context, typed: str) -> list[str]:
+    """Those of the tenant whose router is named before, by name, or of another tenant by reference."""
+    if "/" in typed:
+        return _networks(client, context, typed)
+    tenant = str(context.params.get("router") or next(iter(context.args), "")).partition("/")[0]
+    return _names(client.networks(tenant, limit=MOST, after=_before(typed), whole=False))
+
+
 def _gateways(client: Client, context: click.Context, typed: str) -> list[str]:
     return _names(client.gateways())
 
@@ -175,6 +190,8 @@ INTERFACE = _from_controller(_interfaces)
 SWITCH = _from_controller(_switches)
 POLICY = _from_controller(_policies)
 PORT = _from_controller(_ports)
+ROUTER = _from_controller(_routers)
+NETWORK_OF_ROUTER = _from_controller(_networks_of_router)
 GATEWAY = _from_controller(_gateways)
 OUTSIDE = _from_controller(_outsides)
 FLOATING = _from_controller(_floating)

@@ -71,6 +71,25 @@ def _let_in(client: Client, tenant: str) -> Json:
     return found
 
 
+def _routers(client: Client, tenant: str) -> Json:
+    """The routers of a tenant by name, where it has any."""
+    from ..schema import RouterSpec
+
+    found = {}
+    for router in client.each_router(tenant):
+        spec = RouterSpec.model_validate(router["declared"]).model_dump(exclude_defaults=True)
+        for rule in spec.get("rules", ()):
+            rule |= {"allow": [_number(access) for access in rule["allow"]]} if "allow" in rule else {}
+        found[router["name"]] = spec
+    return {"routers": found} if found else {}
+
+
+def _number(access: Json) -> Json:
+    """A port as a number, where it is one."""
+    port = access.get("port", "")
+    return {**access, "port": int(port)} if port.isdecimal() else access
+
+
 def _nodes(client: Client, tenant: str) -> Iterator[tuple[str, Json]]:
     from ..schema import NodeSpec
 
@@ -97,7 +116,7 @@ def intent(client: Client, names: Iterable[str], *, fabric: bool) -> Json:
     policies = _policies(client) if fabric else {}
     found |= {"policies": policies} if policies else {}
     found["tenants"] = {
-        name: {"networks": dict(networks), "nodes": dict(nodes), **_let_in(client, name)}
+        name: {"networks": dict(networks), "nodes": dict(nodes), **_routers(client, name), **_let_in(client, name)}
         for name, networks, nodes in _tenants(client, names)
     }
     return found
@@ -121,6 +140,8 @@ def lines(client: Client, names: Iterable[str], *, fabric: bool) -> Iterator[str
         yield f"{_INDENT}{_scalar(name)}:"
         yield from _block("networks", ((key, _flow(spec)) for key, spec in networks), 2)
         yield from _node_lines(nodes)
+        for key, routers in _routers(client, name).items():
+            yield from _block(key, ((router, _flow(spec)) for router, spec in routers.items()), 2)
         yield from _let_in_lines(_let_in(client, name))
     if empty:
         yield "tenants: {}"

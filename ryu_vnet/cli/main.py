@@ -15,6 +15,7 @@ from . import (
     nodes,
     outside,
     policies,
+    routers,
     running,
     sites,
     top,
@@ -51,6 +52,7 @@ def main() -> None:
 
 networks.install(main)
 nodes.install(main)
+routers.install(main)
 outside.install(main)
 running.install(main)
 lifecycle.install(main)

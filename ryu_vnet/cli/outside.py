@@ -174,7 +174,7 @@ def _split(network: str) -> tuple[str, str]:
 # --- gateways, outside networks ---------------------------------------------------------------------------------------
 
 
-@click.command(cls=Group, examples=("vnet gateway list", "vnet gateway show gw1"))
+@click.command(cls=Group, examples=("vnet gateway list", "vnet gateway show gw1", "vnet gateway move red/web --to gw2"))
 def gateway() -> None:
     """Switches with uplinks to outside networks."""
 
@@ -182,7 +182,8 @@ def gateway() -> None:
 @gateway.command("list", examples=("vnet gateway list", "vnet gateway list --json"))
 @pass_session
 def gateway_list(session: Session) -> None:
-    """Gateways: whether they are there, their next routers, how many networks each serves."""
+    """Gateways: whether each can be one, and if not, why; their next routers, how many networks each serves, and how
+    often each took over from another, and another from it, since the controller started."""
     found = session.client.gateways()
     session.answer(found, lambda console: gateways(console, found))
 
@@ -194,6 +195,28 @@ def gateway_show(session: Session, gateway: str) -> None:
     """One gateway: its uplinks and next routers, and the networks that go out by it."""
     found = session.client.gateway(gateway)
     session.answer(found, lambda console: _gateway(console, found))
+
+
+@gateway.command("move", examples=("vnet gateway move red/web --to gw2",))
+@click.argument("network", shell_complete=complete.NETWORK)
+@click.option("--to", "to", metavar="GATEWAY", required=True, shell_complete=complete.GATEWAY, help="Which gateway.")
+@pass_session
+def gateway_move(session: Session, network: str, to: str) -> None:
+    """Have a network go out by another one of its gateways.
+
+    Networks that share its outside addresses go with it, and are named. Connections that are translated to shared ports
+    end; those of floating addresses, and IPv6, go on once the inside sends something.
+    """
+
+    with session.patiently("waiting for the switches"):
+        found = session.client.move_gateway(network, to, wait=session.wait)
+    told = found.raw
+    done = f"network {network} goes out by {to}"
+    if told["moved"]:
+        done += f", no more by {told['left']}"
+    if told["together"]:
+        done += f"; with it, as they share its outside addresses: {', '.join(told['together'])}"
+    session.report(found, done)
 
 
 @click.command(cls=Group, examples=("vnet outside list", "vnet outside show internet"))
@@ -257,12 +280,16 @@ def gateways(console: Console, found: list[Json], title: str | None = None) -> N
     """Gateways, one line an uplink."""
     rows = [
         [part["name"], part["segment"], uplink["port"], uplink["outside"], ", ".join(uplink["addresses"]),
-         "up" if uplink["up"] else coloured("down"), ", ".join(map(_hop, uplink["next_hops"])), part["network_count"]]
+         "up" if uplink["up"] else coloured("down"), ", ".join(map(_hop, uplink["next_hops"])), part["network_count"],
+         part["took_over"], part["failed"]]
         for part in found
         for uplink in part["uplinks"]
     ]  # fmt: skip
     columns = ["gateway", "segment", "port", "outside", "own addresses", "state", "next routers", "#networks"]
-    table(console, columns, rows, title)
+    table(console, [*columns, "#took over", "#failed"], rows, title)
+    for part in found:
+        if part["why"]:
+            console.print(f"[red]{part['name']} cannot be a gateway now {part['why']}[/]")
 
 
 def _hop(hop: Json) -> str:

@@ -102,6 +102,9 @@ def network(console: Console, found: Json) -> None:
         rows[0].insert(2, "up" if way_out["up"] else coloured("down"))
         columns = ["outside", "gateway", "state", "IPv4 becomes", "ports", "IPv6 becomes", "#zone", "router's MAC"]
         table(console, columns, rows, "way out")
+    if found["routers"]:
+        partners = ", ".join(found["partners"]) or "nobody yet: the other tenant has not asked for it"
+        console.print(f"routed by {', '.join(found['routers'])} with {partners}", markup=False)
     if found["reserve"]:
         console.print(f"keeps a tag in {', '.join(found['reserve'])}, whoever is there", markup=False)
     if found["made_by"]:
@@ -331,8 +334,29 @@ def _state(part: Json) -> str:
     return coloured(part["state"]) + reason
 
 
-def trace(console: Console, found: Json) -> None:
-    """The way of a frame, one block a hop."""
+def trace(console: Console, found: Json, *, whole: bool = False) -> None:
+    """The way of a frame, one block a hop; that of its answer in a line, or the same way where it is to be `whole`."""
+    from rich.markup import escape
+
+    _way(console, found)
+    back = found["answer"]
+    if back is not None and whole:
+        console.print("\n[bold]and the answer[/]")
+        _way(console, back)
+    elif back is not None:
+        ways = " > ".join(hop["switch"] for hop in back["hops"])
+        verdict = escape(back["verdict"])
+        colour = "green" if back["delivered"] else "red"
+        console.print(f"the answer, by {ways or 'nowhere'}: [{colour}]{verdict}[/] ({escape(_last_frame(back))})")
+
+
+def _last_frame(found: Json) -> str:
+    """The frame as it arrived, or as it was sent where it did not."""
+    arrivals = [arrival["frame"] for hop in found["hops"] for arrival in hop["arrivals"]]
+    return str([found["frame"], *arrivals][-1])
+
+
+def _way(console: Console, found: Json) -> None:
     from rich.markup import escape
 
     console.print(f"{found['source']} to {found['target']} ({found['kind']}): {found['frame']}", markup=False)

@@ -24,13 +24,14 @@ _KINDS = {
     "nodes": "node",
     "floating": "floating address",
     "forwards": "forwarded",
+    "routers": "router",
     "gateways": "gateway of",
     "others": "",
 }
 """What a plan has differences of, in the order in which they are shown, and what one of them is called."""
 _COUNTED = {"forwards": "forwarded port", "gateways": "gateway"}
 _PLURALS = {"switch": "switches", "floating address": "floating addresses", "": "others"}
-_REMOVED = ("tenants", "networks", "nodes", "floating", "forwards")
+_REMOVED = ("tenants", "networks", "nodes", "floating", "forwards", "routers")
 """What pruning removes."""
 _SIGNS = {"new": ("+", NEW), "changed": ("~", CHANGED), "gone": ("-", GONE)}
 

@@ -14,6 +14,8 @@ pass_session = click.make_pass_decorator(Session)
 
 Json = dict[str, Any]
 
+_PORT = click.IntRange(1, 65535)
+
 
 def install(main: click.Group) -> None:
     """Add the commands."""
@@ -123,7 +125,9 @@ def drift(session: Session, switch: str | None) -> None:
         "vnet trace red/vm1.1 02:00:00:00:03:01",
         "vnet trace blue/vm1.2 --kind broadcast",
         "vnet trace red/web1 198.51.100.7",
+        "vnet trace red/web1 red/db1 --tcp 5432",
         "vnet trace 198.51.100.7 203.0.113.50",
+        "vnet trace 198.51.100.7 203.0.113.60 --tcp 8022 --answer",
     ),
 )
 @click.argument("source", metavar="FROM", shell_complete=complete.NODE)
@@ -133,17 +137,35 @@ def drift(session: Session, switch: str | None) -> None:
     type=click.Choice(["icmp", "ipv6", "arp", "broadcast", "ethertype"]),
     help="Which frame: by default an echo over IPv4 or IPv6, whichever both have.",
 )
+@click.option("--tcp", metavar="PORT", type=_PORT, help="The first segment of a TCP connection to this port.")
+@click.option("--udp", metavar="PORT", type=_PORT, help="A datagram of UDP to this port.")
+@click.option("--source-port", metavar="PORT", type=_PORT, help="From which port, of either.")
+@click.option("--answer", is_flag=True, help="The way of the answer in full too.")
 @pass_session
-def trace(session: Session, source: str, target: str | None, kind: str | None) -> None:
-    """Follow one frame through the tables as they are to be: each table, each link with its tag and labels, and where
-    it is delivered or why it is dropped.
+def trace(
+    session: Session,
+    source: str,
+    target: str | None,
+    kind: str | None,
+    tcp: int | None,
+    udp: int | None,
+    source_port: int | None,
+    answer: bool,
+) -> None:
+    """Follow one frame through the tables as they are to be: each table, each link with its tag and labels, what
+    connection tracking makes of it, and where it is delivered or why it is dropped; and whether an answer comes back.
 
     FROM is TENANT/NODE or TENANT/NODE:INTERFACE; TO is the same, a MAC address or an IP address. FROM may also be an IP
     address outside: then TO is one that networks have there. Nothing is sent. Ends with exit code 5 where the frame is
     not delivered.
     """
+    if sum(part is not None for part in (kind, tcp, udp)) > 1:
+        raise click.UsageError("--kind, --tcp and --udp each say which frame it is: one of them")
+    if source_port is not None and tcp is None and udp is None:
+        raise click.UsageError("--source-port is that of --tcp or --udp")
+    chosen = "tcp" if tcp is not None else "udp" if udp is not None else kind
     with session.patiently("following the frame"):
-        found = session.client.trace(source, target, kind)
-    session.answer(found, lambda console: show.trace(console, found))
+        found = session.client.trace(source, target, chosen, port=tcp or udp, source_port=source_port)
+    session.answer(found, lambda console: show.trace(console, found, whole=answer))
     if not found["delivered"]:
         raise click.exceptions.Exit(Exit.NOT_DELIVERED)

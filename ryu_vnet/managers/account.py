@@ -9,22 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from ..compiler.pipeline import FIRST_LABEL, LAST_LABEL, MAC_PREFIX, transport_label
+from ..compiler.pipeline import FIRST_LABEL, LAST_LABEL, transport_label
 from ..compiler.presence import home_of
 from ..compiler.rows import Origin, Subject
 from ..errors import Invalid, NotFound, Problem
 from ..model.names import (
-    SEGMENT_SHIFT,
-    SERIALS,
-    SWITCH_SHIFT,
     format_mac,
     format_prefix,
-    is_chosen_mac,
-    parse_mac,
-    placed_mac,
-    segment_of_mac,
 )
-from ..model.outside import FIRST_ZONE, LAST_ZONE, SHARED_ZONE, ZONES, Gateway, router_mac
+from ..model.outside import FIRST_ZONE, LAST_ZONE, SHARED_ZONE, ZONES, Gateway
 from ..model.sites import Site
 from ..model.state import Member
 from ..model.traffic import format_ports
@@ -32,14 +25,12 @@ from ..model.values import LABELS, Combination, Network, Place, Resting, tag_spa
 from .allocation import FIRST_TAG, LAST_TAG
 from .explain import Names
 from .fsck.needs import numbered
-from .outside import parse_address
-from .outside_status import address_uses, has_router
 from .outside_words import subnet_text
 from .system import System
 from .tables import require_switch
 
-_LISTED = 5
-_SWITCH_BITS = (1 << SEGMENT_SHIFT - SWITCH_SHIFT) - 1
+LISTED = 5
+"""How many of several are named, or told of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +142,7 @@ def _why_combined(system: System, owner: Network | Combination) -> list[str]:
     refs = {f"{owner.tenant}/{name}" for name in owner.networks}
     found = [shared for shared in sorted(system.model.shared_with(owner.last)) if refs <= {*shared}]
     members = [key.removeprefix("node/") for shared in found for key in sorted(system.model.sharing(shared))]
-    return [f"somebody is in all of {', '.join(sorted(refs))}: {_cut(members)}"]
+    return [f"somebody is in all of {', '.join(sorted(refs))}: {cut(members)}"]
 
 
 def _resting(system: System, space: str, identifier: int) -> Resting | None:
@@ -167,89 +158,12 @@ def _given_back(system: System, resting: Resting) -> str:
 def _until(system: System, resting: Resting, now: float) -> list[str]:
     holders = system.holders(resting)
     if holders:
-        return [f"until 10 s after these have shown what they hold: {_cut(holders)}"]
+        return [f"until 10 s after these have shown what they hold: {cut(holders)}"]
     until = system.rests_until(resting)
     return [f"every switch has let go of it; free again in {max((until or now + 10) - now, 0):.0f} s"]
 
 
-# --- addresses --------------------------------------------------------------------------------------------------------
-
-
-def account_of_mac(system: System, text: str) -> Account:
-    """`f2:00:10:00:60:08`: whose address it is, what it tells, and where its nodes are."""
-    mac = parse_mac(text)
-    subject = f"MAC {format_mac(mac)}"
-    tells = _told_by(system, mac)
-    whose = [
-        Member(node, interface)
-        for node in system.model.nodes()
-        for interface in node.interfaces
-        if interface.known_mac == mac
-    ]
-    routed = next((one for one in system.model.networks() if has_router(one) and router_mac(one.number) == mac), None)
-    if routed is not None and not whose:
-        gateway = system.model.gateway(routed.ref)
-        reasons = _about_router(system, gateway) if gateway is not None else [f"{routed.ref} has no way out"]
-        return Account(subject, f"of the router of {routed.ref}, on every switch", reasons=reasons)
-    hops = [hop for hop in system.model.next_hops() if hop.mac == mac]
-    if hops and not whose:
-        where = [f"{hop.address} on {hop.switch}:{hop.port}, as it said itself" for hop in hops]
-        return Account(subject, "of a next router outside", reasons=where)
-    if not whose:
-        return Account(subject, "nobody's", known=bool(tells), reasons=tells)
-    return Account(subject, f"of {_cut([str(member) for member in whose])}", reasons=[
-        *(line for member in whose[:_LISTED] for line in _about(system, member)), *tells
-    ])  # fmt: skip
-
-
-def _told_by(system: System, mac: int) -> list[str]:
-    fabric = system.fabric
-    if mac & ~0xFFFFFF == MAC_PREFIX:
-        number = mac & 0xFFFFFF
-        edge = next((name for name, switch in fabric.switches.items() if switch.number == number), None)
-        return [f"the outer address of {f'switch {edge}' if edge else f'switch number {number}'} on the interconnect"]
-    if not is_chosen_mac(mac):
-        return []
-    segment = segment_of_mac(mac)
-    if segment is None:
-        return ["of the form that the controller chooses, and tells no place"]
-    switch, serial = mac >> SWITCH_SHIFT & _SWITCH_BITS, mac & SERIALS - 1
-    if placed_mac(segment, switch, serial) != mac:
-        return []
-    of_segment = next((f"segment {name}" for name, number in fabric.segments.items() if number == segment), None)
-    of_switch = next((f"switch {name}" for name, known in fabric.switches.items() if known.number == switch), None)
-    place = f"{of_segment or f'segment number {segment}'}, {of_switch or f'switch number {switch}'}"
-    return [f"of the form that the controller chooses, and tells {place}"]
-
-
-def account_of_address(system: System, text: str) -> Account:
-    """`203.0.113.10`: what an outside address is used for, and who has an address inside."""
-    address = parse_address(text, "address")
-    found, reasons = [], []
-    for name, outside in sorted(system.fabric.outsides.items()):
-        uses = [one for one in address_uses(system, name) if one.address == str(address)]
-        if uses:
-            found.append(f"an address of {name} outside")
-        elif outside.has(address):
-            found.append(f"an address of {name} outside that nobody has")
-        for use in uses:
-            what = f"{use.use} of {use.network}" if use.network is not None else use.use
-            parts = [
-                what,
-                *([f"on {use.switch}"] if use.switch else []),
-                *([f"ports {use.ports}"] if use.ports else []),
-            ]
-            reasons.append(", ".join([*parts, *([f"for {use.inside}"] if use.inside else [])]))
-    whose = []
-    for node in system.model.nodes():
-        for interface in node.interfaces:
-            if any(prefix[0] == address and prefix.num_addresses == 1 for prefix in interface.sources):
-                whose.append(Member(node, interface))
-    routers = [one.ref for one in system.model.networks() if any(address == s.gateway for s in one.subnets)]
-    found += [f"the address of the router of {_cut(routers)}"] if routers else []
-    found += [f"of {_cut(map(str, whose))}"] if whose else []
-    reasons += [line for member in whose[:_LISTED] for line in _about(system, member)]
-    return Account(f"address {address}", "; ".join(found) or "nobody's", known=bool(found), reasons=reasons)
+# --- conntrack zones --------------------------------------------------------------------------------------------------
 
 
 def account_of_zone(system: System, text: str, now: float) -> Account:
@@ -260,7 +174,7 @@ def account_of_zone(system: System, text: str, now: float) -> Account:
         return Account(subject, "the one in which outside addresses are translated, whichever network it is for")
     gateway = next((one for one in system.model.gateways() if one.zone == zone), None)
     if gateway is not None:
-        return Account(subject, f"of network {gateway.ref}", reasons=_about_router(system, gateway))
+        return Account(subject, f"of network {gateway.ref}", reasons=about_router(system, gateway))
     resting = _resting(system, ZONES, zone)
     if resting is not None:
         return Account(subject, f"rests, {_given_back(system, resting)}", reasons=_until(system, resting, now))
@@ -309,7 +223,7 @@ def account_of_port(system: System, text: str) -> Account:
         reasons += [line for site in there for line in about_site(system, site)]
         return Account(f"port {place}", f"the {tunnel.protocol.value} tunnels to remote sites", reasons=reasons)
     if member is not None:
-        return Account(f"port {place}", f"of {member}", reasons=[*reasons, *_about(system, member)])
+        return Account(f"port {place}", f"of {member}", reasons=[*reasons, *about_member(system, member)])
     what = "nobody's: what comes in by it is dropped" if state is not None else "nobody's"
     return Account(f"port {place}", what, known=False, reasons=reasons)
 
@@ -326,12 +240,12 @@ def about_origin(system: System, names: Names, origin: Origin) -> list[str]:
         case Subject.INTERFACE:
             routers = [one for one in system.model.gateways() if one.interface == origin.number]
             if routers:
-                return [line for one in routers for line in _about_router(system, one)]
+                return [line for one in routers for line in about_router(system, one)]
             site = names.sites.get(origin.number)
             if site is not None:
                 return about_site(system, site)
             whose = (Member(n, i) for n in system.model.nodes() for i in n.interfaces if i.number == origin.number)
-            return [line for member in whose for line in _about(system, member)]
+            return [line for member in whose for line in about_member(system, member)]
         case Subject.SWITCH:
             switch = system.fabric.switches.get(names.switch(origin.number))
             if switch is None:
@@ -340,7 +254,7 @@ def about_origin(system: System, names: Names, origin: Origin) -> list[str]:
             return [f"switch {switch.name} {where}, datapath {switch.dpid:#x}"]
 
 
-def _about_router(system: System, gateway: Gateway) -> list[str]:
+def about_router(system: System, gateway: Gateway) -> list[str]:
     """Where a network's router is, and what it has outside."""
     network = system.model.network(gateway.ref)
     subnets = [subnet_text(subnet) for subnet in network.subnets] if network is not None else []
@@ -366,7 +280,7 @@ def about_site(system: System, site: Site) -> list[str]:
     left = f"; {site.inner_mtu(tunnel.mtu)} bytes of IP are left" if tunnel is not None else ""
     end = f"{site.protocol.value} to {site.remote}, key {site.key}, from {site.switch}:{site.port}"
     nodes = sorted(key.removeprefix("node/") for key in system.model.nodes_at(site.ref))
-    return [f"site {site.ref} of network {site.network_ref}: {end}{left}", f"{len(nodes)} node(s) there: {_cut(nodes)}"]
+    return [f"site {site.ref} of network {site.network_ref}: {end}{left}", f"{len(nodes)} node(s) there: {cut(nodes)}"]
 
 
 def _where(system: System, owner: Network | Combination) -> list[str]:
@@ -379,11 +293,12 @@ def _where(system: System, owner: Network | Combination) -> list[str]:
     ]
     reasons += [f"tags: {', '.join(f'{grant.segment}: {grant.tag}' for grant in grants)}"] if grants else []
     gateway = system.model.gateway(_last_of(owner))
-    reasons += _about_router(system, gateway) if gateway is not None else []
+    reasons += about_router(system, gateway) if gateway is not None else []
     return reasons
 
 
-def _about(system: System, member: Member) -> list[str]:
+def about_member(system: System, member: Member) -> list[str]:
+    """Where an interface is, and which networks it is in."""
     node, interface = member.node, member.interface
     at = f"at {interface.place}" if interface.place is not None else "nowhere"
     segment = _segment_of(system, member)
@@ -406,13 +321,14 @@ def _segment_of(system: System, member: Member) -> str | None:
 
 
 def _listed(system: System, members: Sequence[Member]) -> str:
-    return _cut([f"{member} at {member.interface.place}" for member in members])
+    return cut([f"{member} at {member.interface.place}" for member in members])
 
 
-def _cut(names: Iterable[str]) -> str:
+def cut(names: Iterable[str]) -> str:
+    """The first of these, and how many more there are."""
     listed = [*names]
-    more = f" and {len(listed) - _LISTED} more" if len(listed) > _LISTED else ""
-    return ", ".join(listed[:_LISTED]) + more if listed else "nobody"
+    more = f" and {len(listed) - LISTED} more" if len(listed) > LISTED else ""
+    return ", ".join(listed[:LISTED]) + more if listed else "nobody"
 
 
 def _number(what: str, text: str, first: int, last: int) -> int:

@@ -269,6 +269,12 @@ def _check_forward(work: Work, value: Forward, key: str) -> None:
     if reason is not None:
         raise Conflict(f"port {value.port} of {value.address} cannot be forwarded: the address {reason}")
     for other in work.draft.holding(value.outside, value.address):
+        theirs = work.draft.gateway(other.ref)
+        if theirs is not None and theirs.switch != gateway.switch:
+            raise Conflict(
+                f"port {value.port} of {value.address} cannot be forwarded: the address is at {theirs.switch}, and "
+                f"network {value.ref} goes out by {gateway.switch}: take another address, or move the network there"
+            )
         if isinstance(other, Gateway) and other.ports and other.ports[0] <= value.port <= other.ports[1]:
             span = f"{other.ports[0]} to {other.ports[1]}"
             raise Conflict(f"port {value.port} of {value.address} is one of those that sources become ({span})")

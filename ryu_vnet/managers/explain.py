@@ -46,9 +46,10 @@ from ..model.names import PLACED_MAC_MASK, format_mac
 from ..model.outside import SHARED_ZONE
 from ..model.sites import ETHERNET_HEADER
 from ..model.state import Member, Model
-from ..model.traffic import format_ethertype, format_ports, format_protocol
 from ..model.values import Place
 from .explain_outside import outside_meanings
+from .explain_serving import serving_meanings
+from .row_words import traffic_of
 
 _LISTED = 6
 """How many targets of a fan-out are named before the rest is counted."""
@@ -61,6 +62,7 @@ class Names:
 
     def __init__(self, model: Model, fabric: Fabric) -> None:
         self.fabric = fabric
+        self.model = model
         self._networks = {network.number: network.ref for network in model.networks()}
         self._networks |= {combination.number: combination.ref for combination in model.combinations()}
         self._interfaces = {
@@ -155,6 +157,7 @@ class Meanings:
             "ENCAP": self._encap_row,
             **outside_meanings(names, self.port),
             "REMOTE": self._remote_row,
+            **serving_meanings(names),
         }
 
     def row(self, row: Row) -> str:
@@ -239,7 +242,7 @@ class Meanings:
 
     def _class_row(self, row: Row, conditions: dict[str, FieldMatch]) -> str:
         several = self._names.network(conditions[CHOICE_REG.field.name].value)
-        return f"of {several}, {_traffic_text(conditions)} goes out on {self._way_set(row)}"
+        return f"of {several}, {traffic_of(conditions)} goes out on {self._way_set(row)}"
 
     def _choice_row(self, row: Row, conditions: dict[str, FieldMatch]) -> str:
         several = self._names.network(conditions[CHOICE_REG.field.name].value)
@@ -248,7 +251,8 @@ class Meanings:
             return f"of {several}, to whoever is not in the last only it goes out on {self._way_set(row)}"
         if destination.mask is not None:
             return f"of {several}, broadcast and multicast go out on each, for those who are in none before"
-        who = self._names.interface(row.origin.number)
+        is_member = row.origin.subject is Subject.INTERFACE
+        who = self._names.interface(row.origin.number) if is_member else "the router of the last of them"
         return f"of {several}, to {format_mac(destination.value)}, {who}, it goes out on {self._way_set(row)}"
 
     def _tag_row(self, row: Row, conditions: dict[str, FieldMatch]) -> str:
@@ -349,36 +353,6 @@ def _set(actions: Iterable[Action], target: f.Field) -> int | None:
     """What actions set a field to; None where they don't."""
     values = [action.value for action in actions if isinstance(action, SetField) and action.field == target]
     return values[-1] if values else None
-
-
-_PROTOCOL_PORTS = {
-    f.TCP_SRC.name: "from tcp port",
-    f.TCP_DST.name: "to tcp port",
-    f.UDP_SRC.name: "from udp port",
-    f.UDP_DST.name: "to udp port",
-    f.SCTP_SRC.name: "from sctp port",
-    f.SCTP_DST.name: "to sctp port",
-}
-
-
-def _traffic_text(conditions: dict[str, FieldMatch]) -> str:
-    """The frames of a row of stage CLASS."""
-    said = []
-    family, protocol = conditions.get(f.ETH_TYPE.name), conditions.get(f.IP_PROTO.name)
-    if family is not None:
-        said.append(_FAMILIES.get(family.value, format_ethertype(family.value)))
-    if protocol is not None:
-        said.append(format_protocol(protocol.value))
-    kind, dscp = conditions.get(f.ICMPV6_TYPE.name), conditions.get(f.IP_DSCP.name)
-    said += [f"type {kind.value}"] if kind is not None else []
-    said += [f"dscp {dscp.value}"] if dscp is not None else []
-    said += ["later fragments"] if f.IP_FRAG.name in conditions else []
-    for name, words in _PROTOCOL_PORTS.items():
-        condition = conditions.get(name)
-        if condition is not None:
-            last = condition.value | 0xFFFF & ~(0xFFFF if condition.mask is None else condition.mask)
-            said.append(f"{words} {format_ports((condition.value, last))}")
-    return " ".join(said) or "anything else"
 
 
 def _wire_text(wire: tuple[LinkKind, Place] | None) -> str:

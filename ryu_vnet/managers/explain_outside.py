@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from ipaddress import IPv4Address, IPv6Address, ip_network
+from ipaddress import IPv4Address, IPv6Address
 from typing import Protocol, TypeAlias
 
 from ..compiler import fields as f
-from ..compiler.pipeline import LARGE_REG, NETWORK_REG, STAGE_BY_TABLE, UPLINK_REG
-from ..compiler.rows import CONTROLLER_PORT, CtState, FieldMatch, Output, Row, SetField, Track
-from ..compiler.source import ADVERTISEMENT, ARP, IPV4, SOLICITATION
+from ..compiler.pipeline import LARGE_REG, NETWORK_REG, UPLINK_REG
+from ..compiler.rows import CtState, Row, SetField, Track
 from ..model.names import format_mac
 from ..model.traffic import format_ports, format_protocol
+from .row_words import Conditions, address_of, band, family_of, is_told, question_of
 
-Conditions: TypeAlias = dict[str, FieldMatch]
 Say: TypeAlias = Callable[[Row, Conditions], str]
-
-_REPLY = 2
-"""The operation of an ARP reply (RFC 826)."""
-_FAMILIES = {IPV4: "IPv4", 0x86DD: "IPv6"}
 
 
 class _Names(Protocol):
@@ -59,16 +54,16 @@ class _Told:
 
     def uplink(self, row: Row, conditions: Conditions) -> str:
         """A row of UPLINK."""
-        question = _question(conditions)
-        if _band(row) == "probe":
-            return "whether an IPv6 address is free, nobody here has to say"
-        if question is not None and _is_told(row):
+        question = question_of(conditions)
+        if band(row) == "tagged":
+            return "what comes from outside with a VLAN tag is refused"
+        if question is not None and is_told(row):
             return f"what next router {question} says of itself (ARP, neighbour discovery): the controller is told"
         if question is not None:
             return f"whoever asks for the MAC address of {question} is told ours, at once"
         if LARGE_REG.field.name in conditions:
             return "larger than what it is for can take: the controller is told"
-        address, track = _address(conditions, f.IPV4_DST, f.IPV6_DST), _track(row)
+        address, track = address_of(conditions, f.IPV4_DST, f.IPV6_DST), _track(row)
         network = self._network_set(row)
         if network is None:
             return f"for {address}, which sources of networks become: back to whose it is"
@@ -81,10 +76,10 @@ class _Told:
         network = self._network_set(row) or "a network"
         port = conditions.get(f.CT_TP_DST.name)
         if port is not None:
-            address = _address(conditions, f.CT_NW_DST)
+            address = address_of(conditions, f.CT_NW_DST)
             protocol = format_protocol(conditions[f.CT_NW_PROTO.name].value)
             return f"what is new for {protocol} port {port.value} of {address} is for {network}"
-        return f"what answers {network}, which is {_address(conditions, f.IPV4_DST)} here"
+        return f"what answers {network}, which is {address_of(conditions, f.IPV4_DST)} here"
 
     def forwarded(self, row: Row, conditions: Conditions) -> str:
         """A row of PORTS."""
@@ -101,15 +96,15 @@ class _Told:
         if network is None:
             state = conditions[f.CT_STATE.name].value
             what = "is about" if state & CtState.RELATED else "is part of"
-            return f"{_family(conditions)} that {what} a connection which is known is let in"
-        inside = _address(conditions, f.IPV4_DST, f.IPV6_DST)
+            return f"{family_of(conditions)} that {what} a connection which is known is let in"
+        inside = address_of(conditions, f.IPV4_DST, f.IPV6_DST)
         return f"in {self._names.network(network.value)}, new connections to {inside} are let in"
 
     def resolved(self, row: Row, conditions: Conditions) -> str:
         """A row of RESOLVE."""
         network = self._names.network(conditions[NETWORK_REG.field.name].value)
         who = self._names.interface(row.origin.number)
-        return f"in {network}, {_address(conditions, f.IPV4_DST, f.IPV6_DST)} is {who}"
+        return f"in {network}, {address_of(conditions, f.IPV4_DST, f.IPV6_DST)} is {who}"
 
     def advertised(self, row: Row, conditions: Conditions) -> str:
         """A row of ADVERTISE."""
@@ -121,36 +116,33 @@ class _Told:
         """A row of OUTBOUND."""
         number = conditions.get(NETWORK_REG.field.name)
         network = self._names.network(number.value) if number is not None else "a network"
-        source = _address(conditions, f.IPV4_SRC, f.IPV6_SRC)
+        source = address_of(conditions, f.IPV4_SRC, f.IPV6_SRC)
         track = _track(row)
-        match _band(row):
-            case "probe":
-                return "whether an IPv6 address is free, no router has to say"
-            case "router":
-                asked = _question(conditions) or _address(conditions, f.IPV4_DST, f.IPV6_DST)
-                return f"whoever asks for the router of {network}, {asked}, is answered"
+        match band(row):
+            case "tagged":
+                return "what has a VLAN tag of a member's own does not go outside"
             case "inside":
-                inside = _address(conditions, f.IPV4_DST, f.IPV6_DST)
+                inside = address_of(conditions, f.IPV4_DST, f.IPV6_DST)
                 return f"what {network} sends to its own subnet {inside} needs no router, and is refused"
             case "spent":
-                return f"{_family(conditions)} of {network} whose TTL is spent: the controller is told"
+                return f"{family_of(conditions)} of {network} whose TTL is spent: the controller is told"
             case "large":
                 return (
-                    f"{_family(conditions)} of {network} that is larger than outside can take: the controller is told"
+                    f"{family_of(conditions)} of {network} that is larger than outside can take: the controller is told"
                 )
         if track is None:
-            return f"{_family(conditions)} of {network}"
+            return f"{family_of(conditions)} of {network}"
         known = f", known in {self._names.zone(track.zone)}"
         if track.nat is None:
             return f"what {source} of {network} sends outside goes as it is{known}"
-        if _band(row) == "floating":
+        if band(row) == "floating":
             return f"what {source} of {network} sends outside comes from its own address {_nat(track)}{known}"
         return f"what {source} of {network} sends outside becomes {_nat(track)}{known}"
 
     def translated(self, row: Row, conditions: Conditions) -> str:
         """A row of TRANSLATE."""
         network = self._names.network(conditions[NETWORK_REG.field.name].value)
-        source, track = _address(conditions, f.IPV4_SRC, f.IPV6_SRC), _track(row)
+        source, track = address_of(conditions, f.IPV4_SRC, f.IPV6_SRC), _track(row)
         if track is None:
             return f"what comes from {source} of {network} may leave"
         ports = f", ports {format_ports(track.nat.ports)}" if track.nat is not None and track.nat.ports else ""
@@ -158,19 +150,19 @@ class _Told:
 
     def shared(self, row: Row, conditions: Conditions) -> str:
         """A row of SHARE."""
-        if _is_told(row):
+        if is_told(row):
             network = self._names.network(conditions[NETWORK_REG.field.name].value)
             return f"no port is free for {network} any more: the controller is told"
-        return f"what has become {_address(conditions, f.IPV4_SRC)} may leave"
+        return f"what has become {address_of(conditions, f.IPV4_SRC)} may leave"
 
     def departs(self, row: Row, conditions: Conditions) -> str:
         """A row of DEPART."""
         uplink = conditions.get(UPLINK_REG.field.name)
         by = f" by {self._port(uplink.value)}" if uplink is not None else ""
-        if _band(row) == "own":
-            return f"for {_address(conditions, f.IPV4_DST, f.IPV6_DST)}, an address of our own: as if it came in{by}"
+        if band(row) == "own":
+            return f"for {address_of(conditions, f.IPV4_DST, f.IPV6_DST)}, an address of our own: as if it came in{by}"
         to = next((a.value for a in row.actions if isinstance(a, SetField) and a.field == f.ETH_DST), 0)
-        return f"{_family(conditions)} goes to the next router, {format_mac(to)},{by or ' outside'}"
+        return f"{family_of(conditions)} goes to the next router, {format_mac(to)},{by or ' outside'}"
 
     def _network_set(self, row: Row) -> str | None:
         found = [a.value for a in row.actions if isinstance(a, SetField) and a.field == NETWORK_REG.field]
@@ -178,15 +170,6 @@ class _Told:
 
 
 # --- bits -------------------------------------------------------------------------------------------------------------
-
-
-def _band(row: Row) -> str:
-    stage = STAGE_BY_TABLE[row.table]
-    return next((name for name, priority in stage.priorities.items() if priority == row.priority), "")
-
-
-def _is_told(row: Row) -> bool:
-    return any(isinstance(action, Output) and action.port == CONTROLLER_PORT for action in row.actions)
 
 
 def _track(row: Row) -> Track | None:
@@ -198,28 +181,3 @@ def _nat(track: Track) -> str:
     if track.nat is None or track.nat.address is None:
         return "what it was"
     return str(IPv6Address(track.nat.address) if track.nat.is_six else IPv4Address(track.nat.address))
-
-
-def _question(conditions: Conditions) -> str | None:
-    """The address that ARP or neighbour discovery asks for, or (of an answer) tells of; None for other frames."""
-    family, kind = conditions.get(f.ETH_TYPE.name), conditions.get(f.ICMPV6_TYPE.name)
-    if family is not None and family.value == ARP:
-        said = conditions.get(f.ARP_OP.name)
-        return _address(conditions, f.ARP_SPA if said is not None and said.value == _REPLY else f.ARP_TPA)
-    if kind is not None and kind.value in (SOLICITATION, ADVERTISEMENT):
-        return _address(conditions, f.ND_TARGET)
-    return None
-
-
-def _address(conditions: Conditions, *fields: f.Field) -> str:
-    """The address or prefix of the first of these fields that is looked at."""
-    found = next((conditions[field.name] for field in fields if field.name in conditions), None)
-    if found is None:
-        return "any address"
-    address = IPv4Address(found.value) if found.field.bits == f.IPV4_SRC.bits else IPv6Address(found.value)
-    return str(address) if found.mask is None else str(ip_network((address, found.mask.bit_count())))
-
-
-def _family(conditions: Conditions) -> str:
-    family = conditions.get(f.ETH_TYPE.name)
-    return _FAMILIES.get(family.value, "what") if family is not None else "what"

@@ -111,9 +111,9 @@ class Rows:
 class Plan:
     """What a request would change.
 
-    `floating` and `forwards` have what is let in to networks, `gateways` what is granted to those that have a way out:
-    with all that there is to it where it comes or goes, by name where it changes. `others` has what else is declared by
-    name, each with its kind: `policy/web`.
+    `floating` and `forwards` have what is let in to networks, `routers` what is routed between them, `gateways` what is
+    granted to those that have a way out; what is let in and granted with all that there is to it where it comes or
+    goes, by name where it changes. `others` has what else is declared by name, each with its kind: `policy/web`.
 
     `started` has the nodes that begin to run, new ones too, and `stopped` those that run no more.
     """
@@ -124,6 +124,7 @@ class Plan:
     nodes: Difference
     floating: Difference
     forwards: Difference
+    routers: Difference
     gateways: Difference
     others: Difference
     started: Listed[str]
@@ -183,8 +184,9 @@ def plan_of(found: Found, most: int) -> Plan:
             name = told(value) if old is None or new is None else named(value)
         if kind not in _INTERNAL:
             kinds.setdefault(kind, []).append((name, old, new))
-    declared = (kinds.pop(kind, []) for kind in ("tenant", "network", "node", "floating", "forward", "gateway"))
-    tenants, networks, nodes, *let_in, gateways = (_difference(values, fields_of, most) for values in declared)
+    names = ("tenant", "network", "node", "router", "floating", "forward", "gateway")
+    declared = (kinds.pop(kind, []) for kind in names)
+    tenants, networks, nodes, routers, *let_in, gateways = (_difference(values, fields_of, most) for values in declared)
     others = [(f"{kind}/{name}", old, new) for kind, values in kinds.items() for name, old, new in values]
     before, after = found.fabrics
     return Plan(
@@ -194,6 +196,7 @@ def plan_of(found: Found, most: int) -> Plan:
         nodes=nodes,
         floating=let_in[0],
         forwards=let_in[1],
+        routers=routers,
         gateways=gateways,
         others=_difference(others, fields_of, most),
         started=_listed(_running(found.changes, old=False), most),

@@ -8,9 +8,11 @@ from typing import Any, TypeAlias
 from ..model.documents import to_document
 from ..model.outside import Gateway
 from ..model.outside_documents import exit_document
+from ..model.routing import Router
 from ..model.traffic import format_ports, format_term
 from ..model.values import Network, Value
 from .outside_words import subnet_text
+from .router_words import EVERYTHING_TEXT, rules_text
 
 Fields: TypeAlias = Mapping[str, str | None]
 """The text of each field; None where there is nothing in it."""
@@ -41,6 +43,9 @@ def fields_of(value: Value) -> Fields:
             "ports": format_ports(value.ports) if value.ports is not None else None,
             "zone": str(value.zone),
         }
+    if isinstance(value, Router):
+        rules = "; ".join(rules_text(value)) or EVERYTHING_TEXT
+        return {"networks": ", ".join(value.networks), "may pass": rules}
     return dict(_fields(to_document(value)))
 
 

@@ -19,15 +19,15 @@ from . import requests
 from .outside import parse_address
 from .requests import Work
 
-_KINDS = ("tenant/", "network/", "node/", "floating/", "forward/")
+_KINDS = ("tenant/", "network/", "node/", "floating/", "forward/", "router/")
 """What the keys of values begin with that may be removed so."""
 _NAMED = 5
 """Members that are named where a network cannot be removed."""
 
 
 class Prune(str, Enum):
-    """What is removed: nothing, what the tenants that are named have of networks, nodes, floating addresses and
-    forwarded ports, or also all other tenants."""
+    """What is removed: nothing, what the tenants that are named have of networks, nodes, routers, floating
+    addresses and forwarded ports, or also all other tenants."""
 
     NONE = "none"
     NAMED = "named"
@@ -57,13 +57,15 @@ def _prune(work: Work, intent: Intent, prune: Prune) -> None:
     found: list[Problem] = []
     for name, spec in intent.tenants.items():
         _prune_let_in(work, name, spec)
+        _prune_routers(work, name, spec)
         _prune_nodes(work, name, spec)
         found += _prune_networks(work, name, spec)
     if prune is Prune.ALL and "tenants" in intent.model_fields_set:
-        nothing = TenantSpec(networks={}, nodes={}, floating={}, forwards=[])
+        nothing = TenantSpec(networks={}, nodes={}, routers={}, floating={}, forwards=[])
         for tenant in work.draft.tenants():
             if tenant.name not in intent.tenants:
                 _prune_let_in(work, tenant.name, nothing)
+                _prune_routers(work, tenant.name, nothing)
                 _prune_nodes(work, tenant.name, nothing)
                 found += _prune_networks(work, tenant.name, nothing)
                 work.draft.delete(tenant)
@@ -84,6 +86,14 @@ def _prune_let_in(work: Work, tenant: str, spec: TenantSpec) -> None:
                 is_named, key = (value.network, value.protocol, value.port) in forwards, "forwards"
             if not is_named and key in spec.model_fields_set:
                 work.draft.delete(value)
+
+
+def _prune_routers(work: Work, tenant: str, spec: TenantSpec) -> None:
+    """Routers too: a network that one of them names cannot be removed."""
+    if "routers" in spec.model_fields_set:
+        for router in work.draft.routers(tenant):
+            if router.name not in spec.routers:
+                work.draft.delete(router)
 
 
 def _prune_nodes(work: Work, tenant: str, spec: TenantSpec) -> None:
@@ -108,5 +118,9 @@ def _prune_networks(work: Work, tenant: str, spec: TenantSpec) -> Iterator[Probl
             named = ", ".join(str(value.address) for value in let_in[:_NAMED]) + (", ..." if let_in[_NAMED:] else "")
             what = f"network {network.ref} is not named, so it would be removed, and {named} would still lead to it"
             yield Problem(f"tenants.{tenant}.networks", what, "name it, or say floating: {} and forwards: []")
+        elif routers := [one for one in work.draft.routers(tenant) if network.ref in one.networks]:
+            named = ", ".join(router.name for router in routers[:_NAMED])
+            what = f"network {network.ref} is not named, so it would be removed, and router {named} would still name it"
+            yield Problem(f"tenants.{tenant}.networks", what, "name it, or say routers: {}")
         else:
             requests.delete_network(work, tenant, network.name)

@@ -167,6 +167,10 @@ def delete_tenant(work: Work, name: str) -> None:
     if networks or nodes:
         has = f"{len(networks)} network(s) and {len(nodes)} node(s)"
         raise Conflict(f"tenant {name} still has {has}: delete those first")
+    routers = work.draft.routers(name)
+    if routers:
+        named = ", ".join(router.name for router in routers[:5])
+        raise Conflict(f"tenant {name} still has {len(routers)} router(s) ({named}): remove those first")
     learns = sorted(str(place) for place, learn in work.fabric.learns.items() if learn.tenant == name)
     if learns:
         hint = f"declare the fabric without `learn` there first ({', '.join(learns[:5])})"

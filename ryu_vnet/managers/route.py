@@ -63,7 +63,8 @@ class Hop:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The whole way of one frame. `verdict` says in a sentence where it came to, or why it did not."""
+    """The whole way of one frame. `verdict` says in a sentence where it came to, or why it did not. `answer` is the
+    way of what is answered, where it is delivered to somebody who would."""
 
     source: str
     target: str
@@ -73,3 +74,4 @@ class Route:
     verdict: str
     notes: list[str]
     hops: list[Hop]
+    answer: Route | None = None

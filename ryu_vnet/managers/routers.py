@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import combinations, product
 
 from ..errors import Conflict, Invalid, NotFound, Problem
 from ..model.names import check_name
@@ -61,9 +62,14 @@ def _ref(draft: Draft, tenant: str, text: str, where: str) -> str:
     Whether another tenant has such a network is not for this one to know.
     """
     ref = text if "/" in text else f"{tenant}/{text}"
-    if ref.startswith(f"{tenant}/") and draft.network(ref) is None:
-        known = ", ".join(network.name for network in draft.networks(tenant)) or "it has none"
-        raise Invalid(Problem(where, f"tenant {tenant} has no network {text!r}", f"one of {known}"))
+    known_one = draft.network(ref) if ref.startswith(f"{tenant}/") else None
+    if known_one is not None and known_one.made_by is not None:
+        hint = "a network that somebody made"
+        raise Invalid(Problem(where, f"network {ref} is made by a template, and goes with its last member", hint))
+    if ref.startswith(f"{tenant}/") and known_one is None:
+        known = ", ".join(network.name for network in draft.networks(tenant))
+        hint = f"one of {known}" if known else "it has none"
+        raise Invalid(Problem(where, f"tenant {tenant} has no network {text!r}", hint))
     owner, _, name = ref.partition("/")
     check_name(owner, where)
     check_name(name, where)
@@ -110,12 +116,19 @@ def _named(value: object) -> Iterable[str]:
 
 
 def _check_apart(networks: list[Network]) -> None:
-    for index, one in enumerate(networks):
-        for other in networks[index + 1 :]:
-            for subnet in one.subnets:
-                for another in other.subnets:
-                    if subnet.prefix.version == another.prefix.version and subnet.prefix.overlaps(another.prefix):
-                        raise Conflict(
-                            f"{one.ref} has {subnet.prefix} and {other.ref} has {another.prefix}, which overlap, and "
-                            f"{networks[0].ref} is routed with both: give one of them another subnet, or no router"
-                        )
+    """Networks of which the first is routed with all others."""
+    first = networks[0]
+    for one, other in combinations(networks, 2):
+        for subnet, another in product(one.subnets, other.subnets):
+            if subnet.prefix.version != another.prefix.version or not subnet.prefix.overlaps(another.prefix):
+                continue
+            if first not in (one, other) and len({first.tenant, one.tenant, other.tenant}) > 1:
+                # Who is routed with the same network need not know of each other.
+                raise Conflict(
+                    f"two of the networks that {first.ref} would be routed with have addresses that overlap: give one "
+                    "of them another subnet, or no router"
+                )
+            raise Conflict(
+                f"{one.ref} has {subnet.prefix} and {other.ref} has {another.prefix}, which overlap, and "
+                f"{first.ref} is routed with both: give one of them another subnet, or no router"
+            )

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from ..fabric.declared import Outside, Uplink
 from ..model.outside import Exit, Subnet
+from ..model.routing import EVERYTHING, Access, Router
 from ..model.traffic import Term, format_ethertype, format_ports, format_protocol
 from ..model.values import Network
 from ..schema import (
+    AccessSpec,
     ExitSpec,
     NetworkSpec,
     OutsideSpec,
+    RouterSpec,
+    RuleSpec,
     SubnetSpec,
     TrafficSpec,
     UplinkSpec,
@@ -44,6 +48,27 @@ def _exit_spec(way_out: Exit) -> ExitSpec:
         prefix=str(way_out.prefix) if way_out.prefix is not None else None,
         bandwidth=exit_bandwidth_spec(way_out.bandwidth),
         connections=way_out.connections,
+    )
+
+
+def router_spec(router: Router) -> RouterSpec:
+    """What `routers.put_router` makes this router of."""
+    own = f"{router.tenant}/"
+    rules = [
+        RuleSpec(
+            source=rule.source.removeprefix(own),
+            target=rule.target.removeprefix(own),
+            allow=[] if rule.access == (EVERYTHING,) else [_access_spec(access) for access in rule.access],
+        )
+        for rule in router.rules
+    ]
+    return RouterSpec(networks=[ref.removeprefix(own) for ref in router.networks], rules=rules)
+
+
+def _access_spec(access: Access) -> AccessSpec:
+    return AccessSpec(
+        protocol=format_protocol(access.protocol) if access.protocol else None,
+        port=format_ports(access.ports) if access.ports != EVERYTHING.ports else None,
     )
 
 

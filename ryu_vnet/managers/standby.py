@@ -17,14 +17,16 @@ the network outside learn which way they are: it announces them, three times.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..errors import Conflict, Invalid, NotFound, Problem, VnetError
 from ..model.outside import Address, Floating, Gateway, address_mac
 from ..model.sites import Site
+from ..model.state import Draft
 from ..model.values import Place
 from ..services.neighbours import announcement
 from .communication import State
@@ -44,12 +46,32 @@ MOST_ANNOUNCED = 256
 """Addresses of a network that are announced at most; for the others, one frame from the same MAC address does."""
 
 
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Networks, by reference, that go out by another gateway now because somebody asked for it of the first of them.
+    `together` are those that went with it; none moved where it was there already."""
+
+    network: str
+    left: str
+    to: str
+    moved: tuple[str, ...]
+
+    @property
+    def together(self) -> tuple[str, ...]:
+        """Those that nobody asked for."""
+        return tuple(ref for ref in self.moved if ref != self.network)
+
+
 class Standby:
     """Watches the gateways of a System Manager. Public attributes are for reading."""
 
     def __init__(self, system: System, clock: Callable[[], float]) -> None:
         self.switchovers = 0
         """How often a gateway was taken over from."""
+        self.took_over: Counter[str] = Counter()
+        """By switch: how often it has taken over from another."""
+        self.failed: Counter[str] = Counter()
+        """By switch: how often another has taken over from it."""
         self._system = system
         self._clock = clock
         self._since: dict[str, float] = {}
@@ -121,6 +143,8 @@ class Standby:
             except VnetError:
                 return  # An event says so already; it is tried again.
             self.switchovers += 1
+            self.took_over.update({to for _, to in moves.values()})
+            self.failed.update({gateway.switch for gateway, _ in moves.values()})
             self.announce(moves)
             to = ", ".join(sorted({to for _, to in moves.values()}))
             text = f"{to} takes over {len(moves)} network(s) from {', '.join(failed)}"
@@ -164,6 +188,15 @@ class Standby:
                 if name != gateway.switch and unfit(name, gateway.outside) is None:
                     yield gateway, name, why
                     break
+
+    def moved(self, move: Move) -> None:
+        """Networks have been moved, as somebody asked for: tell of it, inside and outside."""
+        if not move.moved:
+            return
+        self.announce(move.moved)
+        beside = f", and with it {len(move.together)} that share its addresses" if move.together else ""
+        text = f"{move.network} is moved from {move.left} to {move.to}{beside}"
+        self._system.note("gateway", move.to, text, {"networks": [*move.moved[:MOST_ANNOUNCED]]})
 
     # --- announcing -------------------------------------------------------------------------------------------------
 
@@ -216,9 +249,11 @@ def _switch_over(work: Work, to: dict[str, str]) -> None:
             work.draft.put(replace(gateway, switch=switch))
 
 
-def move_gateway(work: Work, tenant: str, name: str, to: str) -> list[str]:
-    """Have a network's gateway be another one of those it may have, with all that share its address. Returns their
-    references. Raises NotFound, Invalid, Conflict."""
+def move_gateway(
+    work: Work, tenant: str, name: str, to: str, why_unfit: Callable[[str, str], str | None] = lambda *where: None
+) -> Move:
+    """Have a network's gateway be another one of those it may have, with all that share its addresses. `why_unfit` says
+    why a switch cannot be a gateway to an outside network. Raises NotFound, Invalid, Conflict."""
     network, gateway = work.draft.network(f"{tenant}/{name}"), work.draft.gateway(f"{tenant}/{name}")
     if network is None:
         raise NotFound(f"tenant {tenant} has no network {name!r}")
@@ -227,9 +262,27 @@ def move_gateway(work: Work, tenant: str, name: str, to: str) -> list[str]:
     known = gateways_of(network.exit, work.fabric)
     if to not in known:
         raise Invalid(Problem("to", f"{to!r} is no gateway of network {network.ref}", f"one of {', '.join(known)}"))
-    refs = [gateway.ref]
-    if gateway.address is not None:
-        holding = work.draft.holding(gateway.outside, gateway.address)
-        refs = [value.ref for value in holding if isinstance(value, Gateway)]
+    if gateway.switch == to:
+        return Move(network.ref, to, to, ())
+    reason = why_unfit(to, gateway.outside)
+    if reason is not None:
+        raise Conflict(f"{to} cannot be a gateway to {gateway.outside} now: {reason}")
+    refs = _sharing(work.draft, gateway)
     _switch_over(work, dict.fromkeys(refs, to))
-    return refs
+    return Move(network.ref, gateway.switch, to, tuple(refs))
+
+
+def _sharing(draft: Draft, gateway: Gateway) -> list[str]:
+    """A network and all that have one of its outside addresses as well, or one of theirs, and so on: an address is at
+    one gateway."""
+    found, left = {gateway.ref}, [gateway.ref]
+    while left:
+        ref = left.pop()
+        own = draft.gateway(ref)
+        addresses = {value.address for value in draft.let_in(ref) if value.outside == gateway.outside}
+        if own is not None and own.address is not None:
+            addresses.add(own.address)
+        others = {value.ref for address in addresses for value in draft.holding(gateway.outside, address)}
+        left += sorted(others - found)
+        found |= others
+    return sorted(found)

@@ -117,6 +117,7 @@ class NetworkStatus:
     `members` may be the first ones alone: then `members_next` says after which it goes on. `member_nodes` says how many
     nodes it has. `made_by` is the template of policies that makes it, None where somebody asked for it. `exit` is its
     way out, as it was granted; `router_mac` is that of its router on every switch, None where no subnet has one.
+    `routers` are those of its tenant that name it, `partners` the networks, by reference, that it is routed to or from.
     """
 
     tenant: str
@@ -136,6 +137,8 @@ class NetworkStatus:
     subnets: list[SubnetStatus]
     router_mac: str | None
     exit: ExitStatus | None
+    routers: list[str]
+    partners: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,6 +348,8 @@ def network_status(system: System, network: Network, most: int | None = None) ->
         subnets=subnet_statuses(network),
         router_mac=format_mac(router_mac(network.number)) if has_router(network) else None,
         exit=exit_status(system, network),
+        routers=[one.name for one in system.model.routing.naming(network.ref) if one.tenant == network.tenant],
+        partners=[*system.model.routing.partners(network.ref)],
     )
 
 

@@ -11,10 +11,12 @@ from typing import Any
 from ..fabric.declared import Fabric
 from ..model.documents import to_document
 from ..model.outside import Floating, Forward, Gateway, Unflushed
+from ..model.routing import Router
 from ..model.state import Model
 from ..model.traffic import format_ports
 from ..model.values import Combination, Counters, Network, Node, Resting, TagGrant, Value, key_of
 from .outside_words import named, subnet_text
+from .router_words import EVERYTHING_TEXT, rules_text
 
 Json = dict[str, Any]
 Changes = Iterable[tuple[Value | None, Value | None]]
@@ -110,6 +112,8 @@ def _flat(value: Value | None) -> Json:
     document = to_document(value)
     if isinstance(value, Network):
         document = {**document, "subnets": [subnet_text(subnet) for subnet in value.subnets]}
+    if isinstance(value, Router):
+        document = {"networks": [*value.networks], "may pass": rules_text(value) or [EVERYTHING_TEXT]}
     return {path: part for path, part in _paths(document) if path not in ("tenant", "name")}
 
 

@@ -99,10 +99,19 @@ class Routing:
         """All routers, by reference."""
         return [router for _, router in sorted(self._routers.items())]
 
+    def naming(self, network: str) -> list[Router]:
+        """The routers that name a network, whoever has them, by reference."""
+        return [self._routers[ref] for ref in sorted(self._naming.get(network, ()))]
+
     def partners(self, network: str) -> tuple[str, ...]:
         """The networks that a network is routed to or from, by reference, in order."""
         named = {other for ref in self._naming.get(network, ()) for other in self._routers[ref].networks}
         return tuple(sorted(other for other in named - {network} if self._sides(network, other) is not None))
+
+    def between(self, one: str, other: str) -> list[Router]:
+        """The routers by which two networks are routed, by reference; none where they are not."""
+        sides = self._sides(one, other) or []
+        return sorted((router for side in sides for router in side), key=lambda router: router.ref)
 
     def access(self, source: str, target: str) -> tuple[Access, ...]:
         """What may begin from a network to another; nothing where they are not routed."""

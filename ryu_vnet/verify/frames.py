@@ -34,8 +34,10 @@ Ipv4 = IPv4Address | str | int
 Ipv6 = IPv6Address | str | int
 
 _ECHO_REQUEST, _ECHO_REQUEST_V6 = 8, 128
+_ECHO_REPLY, _ECHO_REPLY_V6 = 0, 129
 _TTL = 64
-_SYN = 0x02
+SYN, SYN_ACK = 0x02, 0x12
+"""Flags of the two first segments of a connection (RFC 9293, 3.1)."""
 _INIT = 1
 _WINDOW = 0xFFFF
 """What the opener of a connection is ready to receive, in bytes."""
@@ -85,10 +87,11 @@ def ipv4_udp(link: Link, src: Ipv4, dst: Ipv4, ports: tuple[int, int], data: byt
     return ipv4(link, src, dst, PROTO_UDP, _udp(addresses, ports, data), dscp << 2)
 
 
-def ipv4_tcp(link: Link, src: Ipv4, dst: Ipv4, ports: tuple[int, int], dscp: int = 0) -> Packet:
-    """The SYN that opens a TCP connection over IPv4 (RFC 9293, 3.1); `ports` and `dscp` as for UDP."""
+def ipv4_tcp(link: Link, src: Ipv4, dst: Ipv4, ports: tuple[int, int], dscp: int = 0, flags: int = SYN) -> Packet:
+    """The SYN that opens a TCP connection over IPv4 (RFC 9293, 3.1), or a segment with other flags; `ports` and `dscp`
+    as for UDP."""
     addresses = IPv4Address(src).packed + IPv4Address(dst).packed
-    return ipv4(link, src, dst, PROTO_TCP, _tcp(addresses, ports), dscp << 2)
+    return ipv4(link, src, dst, PROTO_TCP, _tcp(addresses, ports, flags), dscp << 2)
 
 
 def ipv4_sctp(link: Link, src: Ipv4, dst: Ipv4, ports: tuple[int, int], dscp: int = 0) -> Packet:
@@ -96,9 +99,10 @@ def ipv4_sctp(link: Link, src: Ipv4, dst: Ipv4, ports: tuple[int, int], dscp: in
     return ipv4(link, src, dst, PROTO_SCTP, _sctp(ports), dscp << 2)
 
 
-def ipv4_echo(link: Link, src: Ipv4, dst: Ipv4, data: bytes = b"") -> Packet:
-    """An ICMP echo request (RFC 792)."""
-    return ipv4(link, src, dst, PROTO_ICMP, _summed(struct.pack("!BBHHH", _ECHO_REQUEST, 0, 0, 1, 1) + data, b""))
+def ipv4_echo(link: Link, src: Ipv4, dst: Ipv4, data: bytes = b"", *, reply: bool = False) -> Packet:
+    """An ICMP echo request, or the reply to it (RFC 792)."""
+    kind = _ECHO_REPLY if reply else _ECHO_REQUEST
+    return ipv4(link, src, dst, PROTO_ICMP, _summed(struct.pack("!BBHHH", kind, 0, 0, 1, 1) + data, b""))
 
 
 def ipv4(link: Link, src: Ipv4, dst: Ipv4, proto: int, payload: bytes, tos: int = 0, ttl: int = _TTL) -> Packet:
@@ -114,10 +118,10 @@ def ipv6_udp(link: Link, src: Ipv6, dst: Ipv6, ports: tuple[int, int], data: byt
     return ipv6(link, src, dst, PROTO_UDP, _udp(addresses, ports, data), traffic_class=dscp << 2)
 
 
-def ipv6_tcp(link: Link, src: Ipv6, dst: Ipv6, ports: tuple[int, int], dscp: int = 0) -> Packet:
-    """The SYN that opens a TCP connection over IPv6; `ports` and `dscp` as over IPv4."""
+def ipv6_tcp(link: Link, src: Ipv6, dst: Ipv6, ports: tuple[int, int], dscp: int = 0, flags: int = SYN) -> Packet:
+    """The SYN that opens a TCP connection over IPv6, or another segment; `ports`, `dscp` and `flags` as over IPv4."""
     addresses = IPv6Address(src).packed + IPv6Address(dst).packed
-    return ipv6(link, src, dst, PROTO_TCP, _tcp(addresses, ports), traffic_class=dscp << 2)
+    return ipv6(link, src, dst, PROTO_TCP, _tcp(addresses, ports, flags), traffic_class=dscp << 2)
 
 
 def ipv6_sctp(link: Link, src: Ipv6, dst: Ipv6, ports: tuple[int, int], dscp: int = 0) -> Packet:
@@ -125,9 +129,10 @@ def ipv6_sctp(link: Link, src: Ipv6, dst: Ipv6, ports: tuple[int, int], dscp: in
     return ipv6(link, src, dst, PROTO_SCTP, _sctp(ports), traffic_class=dscp << 2)
 
 
-def ipv6_echo(link: Link, src: Ipv6, dst: Ipv6, data: bytes = b"") -> Packet:
-    """An ICMPv6 echo request (RFC 4443, 4.1)."""
-    return icmpv6(link, src, dst, struct.pack("!BBHHH", _ECHO_REQUEST_V6, 0, 0, 1, 1) + data)
+def ipv6_echo(link: Link, src: Ipv6, dst: Ipv6, data: bytes = b"", *, reply: bool = False) -> Packet:
+    """An ICMPv6 echo request, or the reply to it (RFC 4443, 4.1 and 4.2)."""
+    kind = _ECHO_REPLY_V6 if reply else _ECHO_REQUEST_V6
+    return icmpv6(link, src, dst, struct.pack("!BBHHH", kind, 0, 0, 1, 1) + data)
 
 
 def neighbour_solicitation(src: int, sender: Ipv6, target: Ipv6, sll: int | None = None) -> Packet:
@@ -208,9 +213,9 @@ def _udp(addresses: bytes, ports: tuple[int, int], data: bytes) -> bytes:
     return datagram[:6] + checksum.to_bytes(2, "big") + datagram[8:]
 
 
-def _tcp(addresses: bytes, ports: tuple[int, int]) -> bytes:
-    """A header without options, its flags nothing but SYN, its numbers zero but for the window."""
-    segment = struct.pack("!HHIIBBHHH", *ports, 0, 0, 5 << 4, _SYN, _WINDOW, 0, 0)
+def _tcp(addresses: bytes, ports: tuple[int, int], flags: int) -> bytes:
+    """A header without options, its numbers zero but for the window."""
+    segment = struct.pack("!HHIIBBHHH", *ports, 0, 0, 5 << 4, flags, _WINDOW, 0, 0)
     checksum = internet_checksum(addresses + struct.pack("!II", len(segment), PROTO_TCP) + segment)
     return segment[:16] + checksum.to_bytes(2, "big") + segment[18:]
 

@@ -9,7 +9,7 @@ from ..compiler.pipeline import REGISTER_BY_FIELD, STAGE_BY_TABLE
 from ..compiler.rows import Match
 from ..compiler.text import STATE_WORDS
 from .packet import Packet
-from .upper import Arp, Icmp, Icmpv6, Ip, Udp
+from .upper import Arp, Icmp, Icmpv6, Ip, Sctp, Tcp, Udp
 
 _HARDWARE = ("eth_src", "eth_dst", "arp_sha", "arp_tha", "nd_sll", "nd_tll")
 _IPV4 = ("ipv4_src", "ipv4_dst", "arp_spa", "arp_tpa", "tun_src", "tun_dst", "ct_nw_dst")
@@ -18,6 +18,7 @@ _HEXADECIMAL = ("eth_type", "packet_type", "vlan_tci", "nd_reserved")
 _LARGEST_PLAIN = 0xFFFFF
 """Network numbers are plain in a register; an adjacency, which has its kind in the top bits, reads better in hex."""
 _ARP_OPS = {1: "request", 2: "reply"}
+_WITH_PORTS = {Tcp: "tcp", Udp: "udp", Sctp: "sctp"}
 
 
 def mac_text(address: int) -> str:
@@ -96,8 +97,8 @@ def _upper_text(packet: Packet) -> str:
 
 
 def _transport_text(ip: Ip) -> str:
-    if isinstance(ip.transport, Udp):
-        return f"udp {ip.transport.src} > {ip.transport.dst}"
+    if isinstance(ip.transport, Tcp | Udp | Sctp):
+        return f"{_WITH_PORTS[type(ip.transport)]} {ip.transport.src} > {ip.transport.dst}"
     if isinstance(ip.transport, Icmp):
         return f"icmp type {ip.transport.type}"
     if isinstance(ip.transport, Icmpv6):

@@ -27,10 +27,10 @@ from ryu_vnet.managers import requests
 from ryu_vnet.managers.account import (
     Account,
     account_of_label,
-    account_of_mac,
     account_of_port,
     account_of_tag,
 )
+from ryu_vnet.managers.account_addresses import account_of_mac
 from ryu_vnet.managers.account_rows import account_of_cookie, account_of_group, account_of_row
 from ryu_vnet.managers.system import System
 from ryu_vnet.managers.tables import names_of

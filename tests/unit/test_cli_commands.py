@@ -192,7 +192,8 @@ def test_trace_hop_by_hop(vnet: Run) -> None:
     assert hops == ["host1", "edgeA", "core1", "core2", "edgeB", "host3"]
     assert sum("  -> trunk " in line for line in lines) == 2 and sum("  -> core " in line for line in lines) == 3
     assert any("is blue/Z in segment A" in line for line in lines)
-    assert lines[-1] == "delivered to blue/vm3.1 eth0"
+    assert lines[-2] == "delivered to blue/vm3.1 eth0"
+    assert lines[-1].startswith("the answer, by host3 > edgeB > core2 > core1 > edgeA > host1: delivered to blue/vm1.2")
 
 
 def test_trace_of_what_is_not_delivered(vnet: Run) -> None:

@@ -182,7 +182,7 @@ def test_once_for_programs(url: str) -> None:
     result = run(url, "--once", "--json")
     (line,) = result.stdout.splitlines()
     found = json.loads(line)
-    assert found["switches"]["away"] == 8 and found["rows"] == 360 and found["seconds"] >= 0.1
+    assert found["switches"]["away"] == 8 and found["rows"] == 372 and found["seconds"] >= 0.1
     host = next(part for part in found["busiest"] if part["switch"] == "host1")
     assert (host["state"], host["why"], host["to_send"]) == ("away", "it is not connected", host["to_send"])
     assert host["to_send"] > host["rows"] > 0

@@ -57,7 +57,7 @@ SAID = {
     "RESOLVE": ["in red/web, fd00:1::12 is red/web2 eth0"],
     "EGRESS": ["to the router of red/web, which is here: outside by port 2 (inet1)"],
     "OUTBOUND": [
-        "whoever asks for the router of red/web, 10.0.0.1, is answered",
+        "what red/web sends to its own subnet 10.0.0.0/24 needs no router, and is refused",
         "IPv4 of red/web whose TTL is spent: the controller is told",
         "what 10.0.0.0/24 of red/web sends outside becomes 100.64.0.3, known in the zone of red/web",
         "what 2001:db8:a:7::/64 of green/plain sends outside goes as it is, known in the zone of green/plain",

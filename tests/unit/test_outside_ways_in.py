@@ -109,23 +109,23 @@ REFUSED: list[tuple[str, str, Any, int, str, str]] = [
     ("PUT", "networks/web", {"subnets": ["10.0.1.0/24"], "outside": "internet"}, 409, "", "203.0.113.50 is for 10.0.0"),
     ("PUT", "networks/web", {"subnets": ["10.0.0.0/24"]}, 409, "", "without a way out to internet"),
     ("DELETE", "networks/web", None, 409, "", "detach them first"),
-    ("PUT", "floating/203.0.113.60", {"network": "web", "inside": "10.0.1.9"}, 422, "floating.203.0.113.60.inside",
+    ("PUT", "floating/203.0.113.66", {"network": "web", "inside": "10.0.1.9"}, 422, "floating.203.0.113.66.inside",
      "no member's address"),
-    ("PUT", "floating/203.0.113.60", {"network": "web", "inside": "10.0.0.1"}, 422, "floating.203.0.113.60.inside",
+    ("PUT", "floating/203.0.113.66", {"network": "web", "inside": "10.0.0.1"}, 422, "floating.203.0.113.66.inside",
      "no member's address"),
-    ("PUT", "floating/203.0.113.60", {"network": "web", "inside": "fd00:1::11"}, 422, "floating.203.0.113.60.inside",
+    ("PUT", "floating/203.0.113.66", {"network": "web", "inside": "fd00:1::11"}, 422, "floating.203.0.113.66.inside",
      "cannot stand for"),
-    ("PUT", "floating/203.0.113.60", {"network": "web", "inside": "10.0.0.12"}, 409, "", "has the outside address 203"),
-    ("PUT", "floating/203.0.113.60", {"network": "web"}, 422, "floating.203.0.113.60.inside", "inside is missing"),
+    ("PUT", "floating/203.0.113.66", {"network": "web", "inside": "10.0.0.12"}, 409, "", "has the outside address 203"),
+    ("PUT", "floating/203.0.113.66", {"network": "web"}, 422, "floating.203.0.113.66.inside", "inside is missing"),
     ("PUT", "floating/198.51.100.1", {"network": "web", "inside": "10.0.0.11"}, 422, "floating.198.51.100.1",
      "not for networks of tenants (one of 203.0.113.0/24"),
     ("PUT", "floating/203.0.113.1", {"network": "web", "inside": "10.0.0.11"}, 422, "floating.203.0.113.1",
      "the next router's own"),
-    ("PUT", "floating/203.0.113.2", {"network": "web", "inside": "10.0.0.11"}, 409, "", "of the gateway gw1 itself"),
+    ("PUT", "floating/203.0.113.2", {"network": "web", "inside": "10.0.0.11"}, 409, "", "that of a router or gateway"),
     ("PUT", "floating/203.0.113.4", {"network": "web", "inside": "10.0.0.11"}, 409, "", "what sources of a network"),
     ("PUT", "floating/nonsense", {"network": "web", "inside": "10.0.0.11"}, 422, "floating.nonsense", "not an IP"),
-    ("PUT", "floating/203.0.113.60", {"network": "nix", "inside": "10.0.0.11"}, 404, "", "no network 'nix'"),
-    ("DELETE", "floating/203.0.113.60", None, 404, "", "has no floating address 203.0.113.60"),
+    ("PUT", "floating/203.0.113.66", {"network": "nix", "inside": "10.0.0.11"}, 404, "", "no network 'nix'"),
+    ("DELETE", "floating/203.0.113.66", None, 404, "", "has no floating address 203.0.113.66"),
     ("POST", "forwards", {"network": "web", "port": 20500, "inside": "10.0.0.11"}, 409, "", "of those that sources"),
     ("POST", "forwards", {"network": "web", "port": 80, "inside": "fd00:1::11"}, 422, "forwards.inside", "a floating"),
     ("POST", "forwards", {"network": "web", "port": 0, "inside": "10.0.0.11"}, 422, "forwards.port", "greater than or"),
@@ -177,17 +177,17 @@ def test_nobody_gets_or_gives_up_what_is_another_tenants(client: Client) -> None
 
 
 def test_floating_addresses_from_birth_to_death(client: Client) -> None:
-    assert client.put_floating("red", "203.0.113.60", "web", "10.0.0.11").changed
-    assert not client.put_floating("red", "203.0.113.60", "web", "10.0.0.11").changed
+    assert client.put_floating("red", "203.0.113.66", "web", "10.0.0.11").changed
+    assert not client.put_floating("red", "203.0.113.66", "web", "10.0.0.11").changed
     assert client.put_floating("red", "2001:db8:a:5::5", "web", "fd00:1::11").changed
     listed = client.floating("red")
-    assert [one["address"] for one in listed] == ["203.0.113.50", "203.0.113.60", "2001:db8:a:5::5"]
+    assert [one["address"] for one in listed] == ["203.0.113.50", "203.0.113.66", "2001:db8:a:5::5"]
     assert client.floating("red", limit=1, after="203.0.113.50") == [listed[1]]
     assert (
         listed[1]
-        == client.floating_address("red", "203.0.113.60")
+        == client.floating_address("red", "203.0.113.66")
         == {
-            "address": "203.0.113.60",
+            "address": "203.0.113.66",
             "outside": "internet",
             "tenant": "red",
             "network": "web",
@@ -196,11 +196,11 @@ def test_floating_addresses_from_birth_to_death(client: Client) -> None:
             "gateway": "gw1",
         }
     )
-    assert client.put_floating("red", "203.0.113.60", "web", "10.0.0.99").changed
-    assert client.floating_address("red", "203.0.113.60")["member"] is None
-    assert client.delete_floating("red", "203.0.113.60").changed
-    with pytest.raises(NotFound, match=r"tenant red has no floating address 203\.0\.113\.60"):
-        client.floating_address("red", "203.0.113.60")
+    assert client.put_floating("red", "203.0.113.66", "web", "10.0.0.99").changed
+    assert client.floating_address("red", "203.0.113.66")["member"] is None
+    assert client.delete_floating("red", "203.0.113.66").changed
+    with pytest.raises(NotFound, match=r"tenant red has no floating address 203\.0\.113\.66"):
+        client.floating_address("red", "203.0.113.66")
     with pytest.raises(NotFound, match="there is no tenant 'grey'"):
         client.floating("grey")
 
@@ -224,11 +224,11 @@ def test_forwarded_ports_from_birth_to_death(client: Client, web: FlaskClient) -
 
 
 def test_what_happened_is_told_in_words(client: Client) -> None:
-    client.put_floating("red", "203.0.113.60", "web", "10.0.0.11")
+    client.put_floating("red", "203.0.113.66", "web", "10.0.0.11")
     client.put_network("red/new", subnets=["10.7.0.0/24"], outside="internet")
     client.put_network("red/new", subnets=[{"prefix": "10.7.0.0/24", "dns": ["9.9.9.9"]}], outside="internet")
     first, second, third = [event for event in client.events() if event["kind"] == "request"][-3:]
-    assert first["text"] == "made floating address 203.0.113.60 of internet for red/web"
+    assert first["text"] == "made floating address 203.0.113.66 of internet for red/web"
     assert second["text"] == "made network red/new"
     (label, zone) = second["details"]["granted"]
     assert label["network"] == zone["network"] == "red/new" and zone["gateway"] == "gw1" and zone["zone"] == 4
@@ -315,7 +315,7 @@ def test_outside_networks_are_shown(client: Client) -> None:
     client.put_forward("blue", "web", 8080, "10.0.0.11", 80)
     (found,) = client.outsides()
     assert (found["name"], found["gateways"], found["used"], found["network_count"]) == (
-        "internet", ["gw1", "gw2"], 2, 3,
+        "internet", ["gw1", "gw2"], 3, 3,
     )  # fmt: skip
     assert client.outside("internet") == found
     uses = client.outside_addresses("internet")
@@ -327,6 +327,7 @@ def test_outside_networks_are_shown(client: Client) -> None:
         ("203.0.113.4", "translation", "blue/web", "16384-20479"),
         ("203.0.113.4", "translation", "red/web", "20480-24575"),
         ("203.0.113.50", "floating", "red/web", None),
+        ("203.0.113.60", "forward", "red/web", "tcp 8022"),
     ]
     assert {one["use"] for one in uses} == {"forward", "translation", "floating", "gateway", "next router"}
     assert client.outside_addresses("internet", limit=2, after="3") == uses[3:5]
@@ -392,7 +393,7 @@ def test_pruning_takes_what_is_let_in(client: Client) -> None:
     assert client.apply({"tenants": {"red": {"floating": {}}}}, prune="named").changed
     assert client.floating("red") == []
     client.put_floating("red", "203.0.113.50", "web", "10.0.0.12")
-    with pytest.raises(Invalid, match=r"203\.0\.113\.50 would still lead to it"):
+    with pytest.raises(Invalid, match=r"203\.0\.113\.50, 203\.0\.113\.60 would still lead to it"):
         client.apply({"tenants": {"red": {"networks": {}, "nodes": {}}}}, prune="named")
     assert client.apply({"tenants": {}}, prune="all").changed and client.tenants() == []
 
@@ -404,7 +405,8 @@ def test_networks_by_command(vnet: Run) -> None:
     def declared(ref: str) -> Any:
         return json.loads(vnet("network", "show", ref, "--json").stdout)["declared"]
 
-    vnet("network", "create", "red/n", "--subnet", "10.5.0.0/24", "--subnet", "fd00:5::/64", "--outside", "internet")
+    subnets = ("--subnet", "10.5.0.0/24", "--subnet", "fd00:5::/64")
+    vnet("network", "create", "red/n", *subnets, "--outside", "internet", "--outside-prefix", "2001:db8:a:5::/64")
     assert [one["prefix"] for one in declared("red/n")["subnets"]] == ["10.5.0.0/24", "fd00:5::/64"]
     vnet("network", "create", "red/n", "--dns", "9.9.9.9", "--dns", "fd00:5::53", "--gateway", "10.5.0.254")
     four, six = declared("red/n")["subnets"]
@@ -423,8 +425,11 @@ def test_networks_by_command(vnet: Run) -> None:
     now = declared("red/n")
     assert not now["tagged"] and [one["dhcp"] for one in now["subnets"]] == [False, False]
     assert [one["dns"] for one in now["subnets"]] == [[], []]
-    assert now["outside"] == {"network": "internet", "gateways": [], "address": None, "ports": None, "prefix": None}
-    vnet("network", "set", "red/n", "--remove-subnet", "fd00:5::/64", "--no-reserve")
+    asked = {name: now["outside"][name] for name in ("network", "gateways", "address", "ports", "prefix")}
+    assert asked == {
+        "network": "internet", "gateways": [], "address": None, "ports": None, "prefix": "2001:db8:a:5::/64",
+    }  # fmt: skip
+    vnet("network", "set", "red/n", "--remove-subnet", "fd00:5::/64", "--no-outside-prefix", "--no-reserve")
     assert [one["prefix"] for one in declared("red/n")["subnets"]] == ["10.5.0.0/24"]
     vnet("network", "set", "red/n", "--no-outside", "--gateway", "none")
     now = declared("red/n")
@@ -469,23 +474,23 @@ def test_refusals_by_command(vnet: Run, arguments: str, code: int, named: str) -
 
 
 def test_what_is_let_in_by_command(vnet: Run) -> None:
-    vnet("floating", "add", "red/web", "203.0.113.60", "10.0.0.11")
+    vnet("floating", "add", "red/web", "203.0.113.66", "10.0.0.11")
     assert (
-        "203.0.113.60" in vnet("floating", "list").stdout and "red/web1 eth0" in vnet("floating", "list", "red").stdout
+        "203.0.113.66" in vnet("floating", "list").stdout and "red/web1 eth0" in vnet("floating", "list", "red").stdout
     )
     assert [one["address"] for one in json.loads(vnet("floating", "list", "--json").stdout)] == [
-        "203.0.113.50", "203.0.113.60",
+        "203.0.113.50", "203.0.113.66",
     ]  # fmt: skip
     part = vnet("floating", "list", "--limit", "1")
-    assert "go on with --after red/203.0.113.50" in part.stderr and "203.0.113.60" not in part.stdout
+    assert "go on with --after red/203.0.113.50" in part.stderr and "203.0.113.66" not in part.stdout
     assert "203.0.113.50" not in vnet("floating", "list", "--after", "red/203.0.113.50").stdout
-    vnet("floating", "remove", "red", "203.0.113.60")
+    vnet("floating", "remove", "red", "203.0.113.66")
     vnet("forward", "add", "blue/web", "8080", "10.0.0.11:80")
     vnet("forward", "add", "blue/web", "53", "10.0.0.12", "--protocol", "udp", "--address", "203.0.113.4")
     shown = vnet("forward", "list", "blue").stdout
     assert "8080" in shown and "blue/web1 eth0" in shown and "udp" in shown
     vnet("forward", "remove", "blue", "203.0.113.4", "53", "--protocol", "udp")
-    assert [one["port"] for one in json.loads(vnet("forward", "list", "--json").stdout)] == [8080]
+    assert [one["port"] for one in json.loads(vnet("forward", "list", "--json").stdout)] == [8080, 8022]
 
 
 def test_looking_by_command(vnet: Run) -> None:
@@ -524,4 +529,4 @@ def test_names_are_completed() -> None:
         assert offered("gateway show", "gw2") == ["gw2"]
         assert offered("outside show", "") == ["internet"]
         assert offered("floating remove red", "203") == ["203.0.113.50"]
-        assert offered("floating add", "red/") == ["red/web"]
+        assert offered("floating add", "red/") == ["red/db", "red/web"]

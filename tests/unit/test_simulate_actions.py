@@ -6,7 +6,7 @@ import pytest
 
 from ryu_vnet.compiler import fields as f
 from ryu_vnet.compiler.fields import Field
-from ryu_vnet.compiler.pipeline import EGRESS, FORWARD, LABEL, NETWORK, PORT, SERVICE, SOURCE, TAG, TO_EGRESS
+from ryu_vnet.compiler.pipeline import EGRESS, FORWARD, LABEL, NETWORK, PORT, REGISTERS, SERVICE, SOURCE, TAG, TO_EGRESS
 from ryu_vnet.compiler.rows import (
     IN_PORT_PORT,
     Action,
@@ -109,7 +109,7 @@ def test_a_row_about_the_frame_is_about_ethernet_and_one_about_registers_is_not(
     ethernet = row(1, match(FieldMatch(f.ETH_TYPE, 0x8847)), Output(2))
     registers = row(1, match(FieldMatch(f.REG0, 0)), SetField(f.REG0, 1), goto=2)
     assert reasons(run(LABELLED, *decap, ethernet)) == [
-        "no row in table 1 for network=0 interface=0 tag=0 adjacency=0 from=0 choice=0"
+        f"no row in table 1 for {' '.join(f'{register.name}=0' for register in REGISTERS)}"
     ]
     assert run(LABELLED, *decap, registers).steps[1].row == registers
 
@@ -304,7 +304,9 @@ def test_why_frames_are_dropped() -> None:
     port = PORT.row("port", [FieldMatch(f.IN_PORT, 1)], (), SOURCE, ORIGIN)
     assert reasons(run(LABELLED, port, refuse)) == ["refused: MPLS from a node"]
     assert reasons(run(ARP, port, family)) == ["refused: the source is not an address of an interface on this port"]
-    assert reasons(run(ARP, row(0, match(FieldMatch(f.IN_PORT, 2))))) == ["no row in PORT for in_port=1"]
+    assert reasons(run(ARP, row(0, match(FieldMatch(f.IN_PORT, 2))))) == [
+        "no row in PORT for in_port=1 tun_id=0 tun_src=0.0.0.0 tun_ipv6_src=::"
+    ]
     forward = PORT.row("port", [FieldMatch(f.IN_PORT, 1)], [SetField(f.REG0, 16)], None, ORIGIN)
     forward = Row(forward.table, forward.priority, forward.match, forward.actions, FORWARD.table, ORIGIN)
     (reason,) = reasons(run(UDP, forward))

@@ -151,7 +151,7 @@ def test_it_is_on_disk_where_the_gateways_are(clocked: Clocked) -> None:
 
 def test_all_that_share_an_address_go_together(clocked: Clocked) -> None:
     moved: list[str] = []
-    clocked.system.request(lambda work: moved.extend(move_gateway(work, "red", "web", "gw2")))
+    clocked.system.request(lambda work: moved.extend(move_gateway(work, "red", "web", "gw2").moved))
     assert moved == ["blue/web", "red/web"]
     assert clocked.serving == {"red/web": "gw2", "blue/web": "gw2", "green/plain": "gw1"}
 

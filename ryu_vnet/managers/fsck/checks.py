@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...errors import Conflict
-from . import fabric, identifiers, nodes, outside, sites
+from . import fabric, identifiers, nodes, outside, routers, sites
 from .finding import Case, Check, Fault, Finding
 
 APART: tuple[Check, ...] = (
@@ -15,6 +15,9 @@ APART: tuple[Check, ...] = (
     sites.numbers,
     sites.machines,
     nodes.memberships,
+    routers.tenants,
+    routers.networks,
+    routers.rules,
     nodes.addresses,
     identifiers.numbers,
     identifiers.groups_of_networks,

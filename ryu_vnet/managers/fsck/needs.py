@@ -14,13 +14,16 @@ from ..settling import memberships, segments_of
 
 def segments_of_networks(model: Model, fabric: Fabric) -> dict[str, set[str]]:
     """By reference: the segments with trunks in which a network has members that run, are prepared, or come or go, or
-    for which it has reserved tags, or where its router is."""
+    those who may be routed into it; or for which it has reserved tags, or where its router is."""
     found = {network.ref: {*network.reserve} & fabric.with_trunks for network in model.networks()}
+    routing = model.routing
     for node in model.nodes():
         for interface in node.interfaces:
             segments = fabric.with_trunks.intersection(segments_of(Member(node, interface), fabric))
             for ref in node.networks_of(interface):
                 found.setdefault(ref, set()).update(segments)
+                for partner in routing.partners(ref):
+                    found.setdefault(partner, set()).update(segments)
     for gateway in model.gateways():
         switch = fabric.switches.get(gateway.switch)
         if switch is not None and switch.segment in fabric.with_trunks and gateway.ref in found:
