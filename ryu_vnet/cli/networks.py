@@ -114,6 +114,9 @@ def _options(function: Any) -> Any:
         ),
         click.option("--outside-ports", metavar="FIRST-LAST", help="Ports of that; 4096 are chosen if not given."),
         click.option("--outside-prefix", metavar="PREFIX", help="What its IPv6 becomes there; itself if not given."),
+        click.option("--out-rate", metavar="RATE", help="The most that it sends there: 500M. `none`: no limit."),
+        click.option("--in-rate", metavar="RATE", help="The most that comes from there: 1.5G. `none`: no limit."),
+        click.option("--connections", type=click.IntRange(min=1), help="The most that its gateway tracks for it."),
     )
     for option in reversed(options):
         function = option(function)
@@ -290,6 +293,7 @@ def _outside(known: Json | None, parts: Json) -> Json | None:
         "address": parts["outside_address"],
         "ports": parts["outside_ports"],
         "prefix": parts["outside_prefix"],
+        "connections": parts["connections"],
     }
     given = {name: value for name, value in options.items() if value}
     name = parts["outside"] or (known["network"] if known else None)
@@ -298,4 +302,8 @@ def _outside(known: Json | None, parts: Json) -> Json | None:
             raise click.UsageError("say where to: --outside NAME; `vnet outside list` has the names")
         return None
     stays = known if known is not None and known["network"] == name else {}
+    rates = {"out": parts["out_rate"], "in": parts["in_rate"]}
+    said = {side: None if rate == "none" else rate for side, rate in rates.items() if rate is not None}
+    if said:
+        given["bandwidth"] = {**(stays.get("bandwidth") or {}), **said}
     return {**stays, "network": name, **given}

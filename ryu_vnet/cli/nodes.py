@@ -108,6 +108,8 @@ def _interface_options(function: Any) -> Any:
         click.option("--ip", "ips", multiple=True, help="An address or prefix that it may send from; may be repeated."),
         click.option("--at", help="The switch port it sits on, SWITCH:PORT.", shell_complete=complete.PORT),
         click.option("--site", help="The tenant's remote site that it is at, in place of a port."),
+        click.option("--send-rate", metavar="RATE", help="The most that it may send: 100M. `none`: no limit."),
+        click.option("--receive-rate", metavar="RATE", help="The most that it is sent: 1G. `none`: no limit."),
         click.option("--iface-id", help="What its host's database calls it, where not TENANT/NODE[/INTERFACE]."),
         click.option(
             "--network",
@@ -162,6 +164,8 @@ def _given(
     ips: tuple[str, ...],
     at: str | None,
     site: str | None,
+    send_rate: str | None,
+    receive_rate: str | None,
     iface_id: str | None,
     networks: tuple[str, ...],
 ) -> dict[str, Any]:
@@ -169,7 +173,10 @@ def _given(
         raise click.UsageError(f"--at {at} and --site {site}: it is at one of them")
     parts = {"mac": mac, "ips": [*ips], "iface_id": iface_id, "networks": sorted({*networks})}
     where = {"at": at, "site": site} if at is not None or site is not None else {}
-    return {name: value for name, value in parts.items() if value not in (None, [])} | where
+    rates = {"send": send_rate, "receive": receive_rate}
+    said = {side: None if rate == "none" else rate for side, rate in rates.items() if rate is not None}
+    limits = {"bandwidth": said} if said else {}
+    return {name: value for name, value in parts.items() if value not in (None, [])} | where | limits
 
 
 @node.command(
@@ -201,7 +208,7 @@ def node_create(session: Session, /, node: str, interface: str | None, running: 
         name = interface or USUAL
         # A MAC address that is left out is whichever it has, and so are the addresses that it was given.
         old = known["interfaces"].get(name, {}) if known else {}
-        has = {"mac": old.get("mac"), "leases": old.get("leases", [])}
+        has = {"mac": old.get("mac"), "leases": old.get("leases", []), "bandwidth": None}
         interfaces[name] = {**has, "ips": [], "at": None, "site": None, "iface_id": None, "networks": [], **given}
     usual: dict[str, Any] = {"prepared": False, "unit": None, "function": None, "labels": {}, "size": 1, "apart": []}
     usual["discovery"] = "start"
@@ -218,6 +225,7 @@ def node_create(session: Session, /, node: str, interface: str | None, running: 
         "vnet node set red/vm1 --interface eth1 --at host1:vnet9",
         "vnet node set red/vm1 --interface eth1 --remove",
         "vnet node set red/vm1 --unit sales --label tier=front",
+        "vnet node set red/vm1 --send-rate 100M --receive-rate 1G",
     ),
 )
 @click.argument("node", shell_complete=complete.NODE)
@@ -242,7 +250,10 @@ def node_set(
     if remove:
         del interfaces[name]
     elif given or interface or no_ip:
-        interfaces[name] = {**interfaces.get(name, {}), **given, **({"ips": []} if no_ip else {})}
+        old = interfaces.get(name, {})
+        if "bandwidth" in given:
+            given["bandwidth"] = {**(old.get("bandwidth") or {}), **given["bandwidth"]}
+        interfaces[name] = {**old, **given, **({"ips": []} if no_ip else {})}
     spec = {**{name: known[name] for name in SPEC}, "interfaces": interfaces, **attributes}
     addresses.change(session, lambda wait: session.client.put_node(node, spec, wait=wait), f"node {node} is changed")
 

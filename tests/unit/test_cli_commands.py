@@ -255,6 +255,7 @@ def test_a_node_from_birth_to_death(vnet: Run) -> None:
                 "ips": ["10.0.0.9"],
                 "at": "host1:vm9",
                 "site": None,
+                "bandwidth": None,
                 "iface_id": None,
                 "leases": [],
                 "networks": ["W"],
@@ -490,3 +491,15 @@ def test_what_is_no_controller_is_said_to_be_none() -> None:
 
     with served(lambda: Flask("another")) as url, pytest.raises(Unreachable, match="is no ryu-vnet controller"):
         Client(url).status()
+
+
+def test_rates_are_set_one_by_one_and_taken_away(vnet: Run) -> None:
+    assert vnet("node", "set", "red/vm1.1", "--send-rate", "100M").exit_code == 0
+    assert vnet("node", "set", "red/vm1.1", "--receive-rate", "1G").exit_code == 0
+    shown = json.loads(vnet("node", "show", "red/vm1.1", "--json").stdout)
+    assert shown["interfaces"]["eth0"]["bandwidth"] == {"send": "100M", "receive": "1G"}
+    assert vnet("node", "set", "red/vm1.1", "--send-rate", "none").exit_code == 0
+    shown = json.loads(vnet("node", "show", "red/vm1.1", "--json").stdout)
+    assert shown["interfaces"]["eth0"]["bandwidth"] == {"send": None, "receive": "1G"}
+    refused = vnet("node", "set", "red/vm1.1", "--send-rate", "fast")
+    assert refused.exit_code == 1 and "'fast'" in refused.stderr
