@@ -494,11 +494,11 @@ def test_what_is_no_controller_is_said_to_be_none() -> None:
 
 
 def test_rates_are_set_one_by_one_and_taken_away(vnet: Run) -> None:
-    assert vnet("node", "set", "red/vm1.1", "--send-rate", "100M").exit_code == 0
-    assert vnet("node", "set", "red/vm1.1", "--receive-rate", "1G").exit_code == 0
+    assert vnet("node", "set", "red/vm1.1", "--send-rate", "100M").exit_code == 4
+    assert vnet("node", "set", "red/vm1.1", "--receive-rate", "1G").exit_code == 4
     shown = json.loads(vnet("node", "show", "red/vm1.1", "--json").stdout)
     assert shown["interfaces"]["eth0"]["bandwidth"] == {"send": "100M", "receive": "1G"}
-    assert vnet("node", "set", "red/vm1.1", "--send-rate", "none").exit_code == 0
+    assert vnet("node", "set", "red/vm1.1", "--send-rate", "none").exit_code == 4
     shown = json.loads(vnet("node", "show", "red/vm1.1", "--json").stdout)
     assert shown["interfaces"]["eth0"]["bandwidth"] == {"send": None, "receive": "1G"}
     refused = vnet("node", "set", "red/vm1.1", "--send-rate", "fast")
