@@ -171,7 +171,13 @@ class Compilation(Membership):
         """A network's router is on another switch, or is another one, or comes or goes."""
         was, now = (router_of(value) if isinstance(value, Gateway) else None for value in (old, new))
         turn.stale.update(self.outward.gateway(old, new))
-        turn.served.update(value.ref for value in (old, new) if isinstance(value, Gateway))
+        for value in (old, new):
+            if isinstance(value, Gateway):
+                turn.served.add(value.ref)
+                # Others may be routed into it there as well: then it is not new there, but translates from now on.
+                if value.ref in self.presences:
+                    numbers = self._numbers(value.ref)
+                    turn.stale.update([Unit(Kind.RESOLVE, value.ref, value.switch, number) for number in numbers])
         self._node(was, now, fabric, turn)
 
     def _route(self, routers: list[tuple[Router | None, Router | None]], fabric: Fabric, turn: Round) -> None:

@@ -20,12 +20,12 @@ Connections begin inside, or come to a floating address or forwarded port. Nothi
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from typing import NamedTuple
 
 from ..fabric.declared import Outside, Switch, Uplink
 from ..model.names import Prefix
-from ..model.outside import SHARED_ZONE, Address, Exit, Floating, Forward, Gateway, address_mac
+from ..model.outside import SHARED_ZONE, Address, Gateway, address_mac
 from ..model.values import Network
 from . import fields as f
 from .answers import arp_reply, arp_request, solicitation, solicited
@@ -35,14 +35,12 @@ from .pipeline import (
     ADVERTISE,
     DEPART,
     EGRESS,
-    FORWARD,
     FROM_REG,
     INBOUND,
     LARGE_REG,
     NETWORK_REG,
     OUTBOUND,
     PORT,
-    PORTS,
     RESOLVE,
     RETURN,
     SERVICES_METER,
@@ -59,6 +57,7 @@ from .pipeline import (
     meter_of,
     switch_mac,
 )
+from .prefixes import destination, family, source
 from .rows import (
     CONTROLLER_PORT,
     IN_PORT_PORT,
@@ -86,6 +85,11 @@ _NOT_FROM_A_PORT = SetField(f.IN_PORT, 0)
 """So that a frame may leave by the port that it came in by."""
 _TELL: tuple[Action, ...] = (Meter(SERVICES_METER), Output(CONTROLLER_PORT, TOLD_PACKET))
 _TCP = 6
+_NOT_FORWARDED: tuple[Prefix, ...] = (
+    *(IPv4Network(text) for text in ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3")),
+    *(IPv6Network(text) for text in ("::/127", "fe80::/10", "ff00::/8")),
+)
+"""What no router forwards: itself, its link, groups, broadcasts (RFC 1812, 5.3.7; RFC 3927, 7; RFC 4291, 2.5, 2.7)."""
 
 
 class Wire(NamedTuple):
@@ -123,6 +127,11 @@ class Routed(NamedTuple):
         return Origin(Subject.NETWORK, self.network.number)
 
     @property
+    def here(self) -> FieldMatch:
+        """By the uplink that leads outside."""
+        return FieldMatch(UPLINK_REG.field, self.wire.port)
+
+    @property
     def known(self) -> list[Action]:
         """What is to be known of a frame that comes into the network here."""
         return [
@@ -155,7 +164,7 @@ def uplink_rows(wire: Wire) -> Iterator[Row]:
     if wire.outside.mtu > wire.mtu:
         came.append(CheckLarger(wire.mtu + ETHERNET_HEADER, LARGE_REG.field, 0))
         for version in (4, 6):
-            large = [here, _family(version), FieldMatch(LARGE_REG.field, 1)]
+            large = [here, family(version), FieldMatch(LARGE_REG.field, 1)]
             yield UPLINK.row("large", large, _TELL, None, origin)
     yield PORT.row("port", [FieldMatch(f.IN_PORT, wire.port)], came, UPLINK, origin)
     for own in wire.uplink.addresses:
@@ -169,7 +178,7 @@ def uplink_rows(wire: Wire) -> Iterator[Row]:
         yield UPLINK.row("own", [here, *says], _TELL, None, origin)
     for version, mac in sorted(wire.hops.items()):
         leaves: list[Action] = [SetField(f.ETH_DST, mac), Output(wire.port)]
-        yield DEPART.row("hop", [here, _family(version)], leaves, None, origin)
+        yield DEPART.row("hop", [here, family(version)], leaves, None, origin)
 
 
 _advertisement = (FieldMatch(f.ETH_TYPE, IPV6), FieldMatch(f.IP_PROTO, ICMPV6), FieldMatch(f.ICMPV6_TYPE, 136))
@@ -196,10 +205,10 @@ def shared_rows(wire: Wire, address: IPv4Address) -> Iterator[Row]:
     yield SHARE.row("own", translated, [SetField(f.ETH_SRC, mac)], DEPART, origin)
     back = Track(SHARED_ZONE, RETURN.table, nat=Nat())
     yield UPLINK.row("floating", [*here, mine], [back], None, origin)
-    yield DEPART.row("own", here, _back_in(mac), None, origin)
+    yield DEPART.row("own", here, back_in(mac), None, origin)
 
 
-def _back_in(mac: int) -> list[Action]:
+def back_in(mac: int) -> list[Action]:
     """As if it came from outside: for one of our own addresses, on the same uplink."""
     return [Untrack(), SetField(f.ETH_DST, mac), _NOT_FROM_A_PORT, Resubmit(UPLINK.table)]
 
@@ -217,8 +226,14 @@ def router_rows(routed: Routed) -> Iterator[Row]:
     toward = FieldMatch(ADJACENCY_REG.field, adjacency(Toward.INTERFACE, gateway.interface))
     yield EGRESS.row("adjacency", [toward], out, OUTBOUND, origin)
     mine = FieldMatch(NETWORK_REG.field, gateway.network)
+    for prefix in routed_prefixes(routed.network):
+        yield from _outbound_rows(routed, prefix, is_narrow)
+    way_out = routed.network.exit
     for subnet in routed.network.subnets:
-        yield from _outbound_rows(routed, subnet.prefix, is_narrow)
+        if subnet.prefix.version == 4 or (way_out is not None and way_out.prefix is not None):
+            # These addresses are on no wire outside. IPv6 as it is may come back from there by a floating one.
+            inside = [mine, family(subnet.prefix.version), source(subnet.prefix)]
+            yield INBOUND.row("forged", inside, (), None, origin)
     if gateway.address is not None and gateway.ports is not None:
         stand_in = FieldMatch(f.IPV4_SRC, gateway.stand_in)
         is_four = FieldMatch(f.ETH_TYPE, IPV4)
@@ -233,40 +248,46 @@ def router_rows(routed: Routed) -> Iterator[Row]:
         yield RETURN.row("known", known, [*routed.came, back], None, origin)
 
 
+def routed_prefixes(network: Network) -> list[Prefix]:
+    """Those of a network's subnets that have a router: only of these is it known that they may go outside."""
+    return [subnet.prefix for subnet in network.subnets if subnet.gateway is not None]
+
+
 def _outbound_rows(routed: Routed, prefix: Prefix, is_narrow: bool) -> Iterator[Row]:
     gateway, way_out, origin = routed.gateway, routed.network.exit, routed.origin
     version = prefix.version
     mine = [
         FieldMatch(NETWORK_REG.field, gateway.network),
         FieldMatch(f.ETH_DST, gateway.mac),
-        _family(version),
+        family(version),
     ]
     # What is for its own subnet needs no router, and is not for the outside to see.
-    yield OUTBOUND.row("inside", [*mine, _destination(prefix)], (), None, origin)
+    yield OUTBOUND.row("inside", [*mine, destination(prefix)], (), None, origin)
     for spent in (0, 1):
         yield OUTBOUND.row("spent", [*mine, FieldMatch(f.IP_TTL, spent)], _TELL, None, origin)
     if is_narrow:
         yield OUTBOUND.row("large", [*mine, FieldMatch(LARGE_REG.field, 1)], _TELL, None, origin)
     if isinstance(prefix, IPv4Network):
         if gateway.address is not None:
-            yield _outbound_row(routed, "subnet", prefix, Nat(gateway.stand_in))
+            yield outbound_row(routed, "subnet", prefix, Nat(gateway.stand_in))
     elif way_out is not None and way_out.prefix is None:
-        yield _outbound_row(routed, "subnet", prefix, None)
-        yield _leaves(routed, prefix)
-        inward = [_uplink(routed), FieldMatch(f.ETH_DST, gateway.mac), _family(6), _destination(prefix)]
+        yield outbound_row(routed, "subnet", prefix, None)
+        yield leaves_row(routed, prefix)
+        inward = [routed.here, FieldMatch(f.ETH_DST, gateway.mac), family(6), destination(prefix)]
         into = Track(gateway.zone, INBOUND.table)
         yield UPLINK.row("prefix", inward, [*routed.came, into], None, origin)
         if isinstance(prefix, IPv6Network):
             yield own_address_row(routed.wire, prefix, gateway.mac, origin)
 
 
-def _outbound_row(routed: Routed, band: str, source: Prefix, nat: Nat | None) -> Row:
+def outbound_row(routed: Routed, band: str, inside: Prefix, nat: Nat | None) -> Row:
+    """What an address inside sends outside, by the network's zone. `nat`: what it becomes there."""
     gateway = routed.gateway
     mine = [
         FieldMatch(NETWORK_REG.field, gateway.network),
         FieldMatch(f.ETH_DST, gateway.mac),
-        _family(source.version),
-        _source(source),
+        family(inside.version),
+        source(inside),
     ]
     track = Track(gateway.zone, TRANSLATE.table, commit=True, nat=nat)
     # Here and not where frames for the router arrive, which those for everybody pass as well.
@@ -274,137 +295,22 @@ def _outbound_row(routed: Routed, band: str, source: Prefix, nat: Nat | None) ->
     return OUTBOUND.row(band, mine, metered(meter, [DecTtl(), track]), None, routed.origin)
 
 
-def _leaves(routed: Routed, source: Prefix) -> Row:
+def leaves_row(routed: Routed, outer: Prefix) -> Row:
     """What may leave, once it is translated in its network's zone."""
     valid = FieldMatch(f.CT_STATE, CtState.TRACKED, CtState.TRACKED | CtState.INVALID)
-    mine = [FieldMatch(NETWORK_REG.field, routed.gateway.network), _family(source.version), _source(source), valid]
+    mine = [FieldMatch(NETWORK_REG.field, routed.gateway.network), family(outer.version), source(outer), valid]
     return TRANSLATE.row("own", mine, [SetField(f.ETH_SRC, routed.gateway.mac)], DEPART, routed.origin)
 
 
 def standing_rows(switch: Switch) -> Iterator[Row]:
     """What holds for all networks at a gateway."""
     origin = Origin(Subject.SWITCH, switch.number)
+    for nowhere in _NOT_FORWARDED:
+        yield OUTBOUND.row("inside", [family(nowhere.version), destination(nowhere)], (), None, origin)
     for stage in (UPLINK, OUTBOUND):
         # A tag of whoever sent it would stay on the frame all along.
         yield stage.row("tagged", [FieldMatch(f.VLAN_VID, f.VLAN_PRESENT, f.VLAN_PRESENT)], (), None, origin)
     for state in (CtState.ESTABLISHED, CtState.RELATED):
         known = FieldMatch(f.CT_STATE, CtState.TRACKED | state, CtState.TRACKED | CtState.INVALID | state)
         for version in (4, 6):
-            yield INBOUND.row("known", [_family(version), known], [DecTtl()], RESOLVE, origin)
-
-
-# --- what is let in ---------------------------------------------------------------------------------------------------
-
-
-def floating_rows(routed: Routed, floating: Floating) -> Iterator[Row]:
-    """An outside address that is one member's own."""
-    outer, inner, version = floating.address, floating.inside, floating.inside.version
-    zone, mac, wire, origin = routed.gateway.zone, routed.gateway.mac, routed.wire, routed.origin
-    is_plain = outer == inner
-    host, whole = alone(outer), alone(inner)
-    yield _outbound_row(routed, "floating", whole, None if is_plain else Nat(int(outer), version == 6))
-    if not is_plain:
-        yield _leaves(routed, host)
-        yield own_address_row(wire, outer, mac, origin)
-        yield DEPART.row("own", [_uplink(routed), _family(version), _destination(host)], _back_in(mac), None, origin)
-    inward = [_uplink(routed), FieldMatch(f.ETH_DST, mac), _family(version), _destination(host)]
-    nat = None if is_plain else Nat(int(inner), version == 6, source=False)
-    into = Track(zone, INBOUND.table, commit=True, nat=nat)
-    yield UPLINK.row("floating", inward, [*routed.came, into], None, origin)
-
-
-def forward_rows(routed: Routed, forward: Forward) -> Iterator[Row]:
-    """A port of an outside address that is one member's own.
-
-    The connection is translated in both zones, as those that begin inside are: so all that follows, errors and
-    fragments too, finds its way as theirs does. Of a first datagram in fragments no port is seen; it is dropped.
-    """
-    stand_in = routed.gateway.stand_in
-    new = CtState.TRACKED | CtState.NEW
-    asked = [
-        FieldMatch(f.ETH_TYPE, IPV4),
-        FieldMatch(f.CT_STATE, new, new | CtState.INVALID),
-        FieldMatch(f.CT_NW_PROTO, forward.protocol),
-        FieldMatch(f.CT_NW_DST, int(forward.address)),
-        FieldMatch(f.CT_TP_DST, forward.port),
-    ]
-    first = Track(SHARED_ZONE, PORTS.table, commit=True, nat=Nat(stand_in, source=False))
-    yield RETURN.row("forward", asked, [*routed.came, first], None, routed.origin)
-    shared = [
-        FieldMatch(NETWORK_REG.field, routed.gateway.network),
-        FieldMatch(f.ETH_TYPE, IPV4),
-        FieldMatch(f.IP_PROTO, forward.protocol),
-        FieldMatch(f.IPV4_DST, stand_in),
-        FieldMatch(f.TCP_DST if forward.protocol == _TCP else f.UDP_DST, forward.port),
-    ]
-    nat = Nat(int(forward.inside), source=False, ports=(forward.inside_port, forward.inside_port))
-    second = Track(routed.gateway.zone, INBOUND.table, commit=True, nat=nat)
-    yield PORTS.row("forward", shared, [second], None, routed.origin)
-
-
-def inside_row(routed: Routed, inside: Address) -> Row:
-    """That something new may come in to a member, as its floating addresses or forwarded ports have it."""
-    new = CtState.TRACKED | CtState.NEW
-    host = alone(inside)
-    asked = [
-        FieldMatch(NETWORK_REG.field, routed.gateway.network),
-        _family(inside.version),
-        _destination(host),
-        FieldMatch(f.CT_STATE, new, new | CtState.INVALID),
-    ]
-    return INBOUND.row("new", asked, [DecTtl()], RESOLVE, routed.origin)
-
-
-# --- members ----------------------------------------------------------------------------------------------------------
-
-
-def resolve_row(network: int, router: int, interface: int, mac: int, address: Address) -> Row:
-    """Who has an IP address in a network: what is routed to there is sent to, by the router's MAC address."""
-    mine = [FieldMatch(NETWORK_REG.field, network), _family(address.version), _destination(alone(address))]
-    to = [SetField(f.ETH_SRC, router), SetField(f.ETH_DST, mac)]
-    return RESOLVE.row("address", mine, to, FORWARD, Origin(Subject.INTERFACE, interface))
-
-
-def translated_rows(routed: Routed, way_out: Exit, inside: IPv6Address) -> Iterator[Row]:
-    """A member's IPv6 address that outside has another prefix (as RFC 6296 has it, but tracked)."""
-    if way_out.prefix is None:
-        return
-    outer = IPv6Address(int(way_out.prefix.network_address) | int(inside) & int(way_out.prefix.hostmask))
-    yield _outbound_row(routed, "subnet", alone(inside), Nat(int(outer), is_six=True))
-    yield _leaves(routed, alone(outer))
-    inward = [
-        _uplink(routed),
-        FieldMatch(f.ETH_DST, routed.gateway.mac),
-        _family(6),
-        _destination(alone(outer)),
-    ]
-    yield own_address_row(routed.wire, outer, routed.gateway.mac, routed.origin)
-    yield UPLINK.row(
-        "prefix", inward, [*routed.came, Track(routed.gateway.zone, INBOUND.table, nat=Nat())], None, routed.origin
-    )
-
-
-# --- words ------------------------------------------------------------------------------------------------------------
-
-
-def _uplink(routed: Routed) -> FieldMatch:
-    return FieldMatch(UPLINK_REG.field, routed.wire.port)
-
-
-def _family(version: int) -> FieldMatch:
-    return FieldMatch(f.ETH_TYPE, IPV4 if version == 4 else IPV6)
-
-
-def _source(prefix: Prefix) -> FieldMatch:
-    field = f.IPV4_SRC if prefix.version == 4 else f.IPV6_SRC
-    return FieldMatch(field, int(prefix.network_address), int(prefix.netmask))
-
-
-def _destination(prefix: Prefix) -> FieldMatch:
-    field = f.IPV4_DST if prefix.version == 4 else f.IPV6_DST
-    return FieldMatch(field, int(prefix.network_address), int(prefix.netmask))
-
-
-def alone(address: Address) -> Prefix:
-    """An address as a prefix of its whole length."""
-    return IPv4Network(address) if isinstance(address, IPv4Address) else IPv6Network(address)
+            yield INBOUND.row("known", [family(version), known], [DecTtl()], RESOLVE, origin)

@@ -12,18 +12,8 @@ from ..model.outside import Address, Floating, Forward, Gateway, NextHop, router
 from ..model.state import Member
 from ..model.values import Interface, Network, Node, Place, Value
 from . import fields as f
-from .gateway import (
-    Routed,
-    Wire,
-    floating_rows,
-    forward_rows,
-    inside_row,
-    resolve_row,
-    router_rows,
-    shared_rows,
-    translated_rows,
-    uplink_rows,
-)
+from .admission import floating_rows, forward_rows, inside_row, resolve_row, translated_rows
+from .gateway import Routed, Wire, router_rows, shared_rows, uplink_rows
 from .rows import Row
 from .units import Kind, Unit
 

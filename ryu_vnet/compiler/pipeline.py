@@ -280,9 +280,9 @@ INBOUND = Stage(
     "INBOUND",
     56,
     "into a network from outside: answers to what it sent, and what is let in",
-    (f.ETH_TYPE, f.IPV4_DST, f.IPV6_DST, f.REG0, f.CT_STATE),
+    (f.ETH_TYPE, f.IPV4_SRC, f.IPV4_DST, f.IPV6_SRC, f.IPV6_DST, f.REG0, f.CT_STATE),
     ("RESOLVE",),
-    {"known": 200, "new": 100},
+    {"forged": 300, "known": 200, "new": 100},
 )
 SERVICE = Stage(
     "SERVICE",
@@ -333,7 +333,9 @@ ROUTE = Stage(
     (
         f.ETH_DST,
         f.ETH_TYPE,
+        f.IPV4_SRC,
         f.IPV4_DST,
+        f.IPV6_SRC,
         f.IPV6_DST,
         f.IP_TTL,
         f.IP_PROTO,

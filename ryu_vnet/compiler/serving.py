@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
-from ..model.names import Prefix, link_local
+from ..model.names import link_local
 from ..model.outside import Address, Subnet, router_mac
 from ..model.routing import Access
 from ..model.values import Interface, Network
@@ -42,6 +42,7 @@ from .pipeline import (
     TOLD_PACKET,
     TOLD_WHOLE,
 )
+from .prefixes import destination, family, source
 from .rows import (
     CONTROLLER_PORT,
     IN_PORT_PORT,
@@ -181,17 +182,19 @@ class Passage(NamedTuple):
     answers: tuple[Access, ...]
 
 
-def pass_rows(source: Network, passages: list[Passage]) -> Iterator[Row]:
+def pass_rows(network: Network, passages: list[Passage]) -> Iterator[Row]:
     """What becomes of what a network's router is sent."""
-    origin = Origin(Subject.NETWORK, source.number)
-    mine = FieldMatch(NETWORK_REG.field, source.number)
-    to_router = [mine, FieldMatch(f.ETH_DST, router_mac(source.number))]
+    origin = Origin(Subject.NETWORK, network.number)
+    mine = FieldMatch(NETWORK_REG.field, network.number)
+    to_router = [mine, FieldMatch(f.ETH_DST, router_mac(network.number))]
     yield ROUTE.row("other", [mine], [], FORWARD, origin)
     for passage in passages:
         for subnet in passage.target.subnets:
-            if not any(own.prefix.version == subnet.prefix.version and own.gateway for own in source.subnets):
+            own = next((own for own in network.subnets if own.prefix.version == subnet.prefix.version), None)
+            if own is None or own.gateway is None:
                 continue
-            there = [*to_router, _family(subnet.prefix), _destination(subnet.prefix)]
+            # Who may send from other addresses as well does so in his own network alone.
+            there = [*to_router, family(subnet.prefix.version), source(own.prefix), destination(subnet.prefix)]
             for spent in (0, 1):
                 yield ROUTE.row("spent", [*there, FieldMatch(f.IP_TTL, spent)], _told(TOLD_PACKET), None, origin)
             yield ROUTE.row("refused", there, [], None, origin)
@@ -252,12 +255,3 @@ def _answers(access: Access, version: int) -> Iterator[tuple[FieldMatch, ...]]:
 
 def _protocol(number: int, version: int) -> FieldMatch:
     return FieldMatch(f.IP_PROTO, ICMPV6 if number == ICMP and version == 6 else number)
-
-
-def _family(prefix: Prefix) -> FieldMatch:
-    return FieldMatch(f.ETH_TYPE, IPV4 if prefix.version == 4 else IPV6)
-
-
-def _destination(prefix: Prefix) -> FieldMatch:
-    field = f.IPV4_DST if prefix.version == 4 else f.IPV6_DST
-    return FieldMatch(field, int(prefix.network_address), int(prefix.netmask))

@@ -12,12 +12,13 @@ at once; an `audit` finds what it does not tell.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from ..compiler.rows import Action
 from ..errors import WireError
 from ..fabric.observed import PortState
 from ..openflow import replies
+from ..openflow.messages import Connections
 from ..openflow.meters import MeterCounts, forwarded_meter, meter_counts
 from ..openflow.monitor import FlowUpdate, monitor_updates
 from ..openflow.wire import MessageType, Multipart, Version
@@ -178,12 +179,11 @@ class CommunicationManager:
             return Effects()
         return Effects([self._questions.emitted(self.version, actions, frame)])
 
-    def flush(self, zone: int, shared: int, source: int) -> Effects:
-        """Have the switch forget the connections of a conntrack zone, and those in the zone `shared` that an IPv4
-        address `source` has begun; nothing where it is away."""
+    def flush(self, name: str, which: Sequence[Connections]) -> Effects:
+        """Have the switch forget connections, and say it by `name` when it has; nothing where it is away."""
         if self.version is None or self.state is State.REFUSED:
             return Effects()
-        return Effects([self._questions.flushed(self.version, zone, shared, source)])
+        return Effects([self._questions.flushed(self.version, name, which)])
 
     # --- what is wanted ---------------------------------------------------------------------------------------------
 

@@ -62,8 +62,8 @@ class Delivery:
         """Called when a switch has said which ports it has."""
         self.on_heard: Callable[[str, PacketIn], None] = lambda name, told: None
         """Called when a row of a switch, by its cookie, tells of a frame."""
-        self.on_flushed: Callable[[str, int], None] = lambda name, zone: None
-        """Called when a switch has forgotten the connections of a conntrack zone."""
+        self.on_flushed: Callable[[str], None] = lambda name: None
+        """Called when a switch has forgotten connections, with what that was called."""
         self.on_drift: Callable[[Drift], None] = lambda drift: None
         self.on_progress: Callable[[str], None] = lambda name: None
         """Called when a switch has acknowledged or refused something, came or went."""
@@ -213,7 +213,7 @@ class Delivery:
         for chunks in effects.send:
             self._send(name, chunks)
         if effects.flushed is not None:
-            self.on_flushed(name, effects.flushed)
+            self.on_flushed(effects.flushed)
         for drift in effects.drift:
             self.on_drift(drift)
         manager = self.switches.get(name)

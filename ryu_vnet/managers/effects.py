@@ -35,7 +35,7 @@ class Effects:
     """The answer to `look` is complete."""
     heard: PacketIn | None = None
     """A frame that a row told of."""
-    flushed: int | None = None
-    """A conntrack zone that the switch has forgotten all connections of."""
+    flushed: str | None = None
+    """What of the connections that it tracks the switch has forgotten, as it was called."""
     drift: list[Drift] = field(default_factory=list)
     """What somebody else changed on the switch."""

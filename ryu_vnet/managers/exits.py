@@ -114,6 +114,11 @@ def _check_outer_six(work: Work, network: Network, way_out: Exit, outside: Outsi
         if theirs is not None and theirs.overlaps(prefix):
             whose = f"network {other.ref} has {theirs}" if other.tenant == network.tenant else "another tenant's has it"
             raise Conflict(f"{where}: {prefix} cannot be two networks' in {way_out.outside}: {whose}")
+    for floating in work.draft.floatings(way_out.outside):
+        if floating.address in prefix and (floating.ref != network.ref or floating.address != floating.inside):
+            mine = floating.tenant == network.tenant
+            whose = f"{floating.inside}'s in {floating.ref}" if mine else "another tenant's"
+            raise Conflict(f"{where}: {prefix} has the floating address {floating.address}, which is {whose}")
 
 
 def _switch(draft: Draft, known: Gateway, candidates: tuple[str, ...], is_fit: Callable[[str, str], bool]) -> str:
@@ -233,11 +238,17 @@ def _check_network(work: Work, network: Network) -> None:
     """That a network which is another now still has what it lets in."""
     for value in work.draft.let_in(network.ref):
         has_way = network.exit is not None and network.exit.outside == value.outside
-        if not has_way or not any(value.inside in subnet for subnet in network.subnets):
-            what = "a way out to " + value.outside if not has_way else "a subnet with " + str(value.inside)
+        routed = [subnet for subnet in network.subnets if subnet.gateway is not None]
+        if not has_way or not any(value.inside in subnet for subnet in routed):
+            what = f"a way out to {value.outside}" if not has_way else f"a router for {value.inside}"
             raise Conflict(
                 f"network {network.ref} would be without {what}, and {value.address} is for {value.inside} in it: "
                 "give that up first"
+            )
+        if network.exit is not None and network.exit.prefix is not None and value.address == value.inside:
+            raise Conflict(
+                f"network {network.ref} would have {network.exit.prefix} outside, and {value.address} lets in to "
+                "itself: give that up first"
             )
 
 

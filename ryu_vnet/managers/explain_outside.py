@@ -65,6 +65,8 @@ class _Told:
             return "larger than what it is for can take: the controller is told"
         address, track = address_of(conditions, f.IPV4_DST, f.IPV6_DST), _track(row)
         network = self._network_set(row)
+        if network is None and not row.actions:
+            return f"for {address}, which has an own address outside: by that it is reached, and by no other"
         if network is None:
             return f"for {address}, which sources of networks become: back to whose it is"
         if track is not None and track.nat is not None and track.nat.address is not None:
@@ -97,6 +99,9 @@ class _Told:
             state = conditions[f.CT_STATE.name].value
             what = "is about" if state & CtState.RELATED else "is part of"
             return f"{family_of(conditions)} that {what} a connection which is known is let in"
+        if band(row) == "forged":
+            source = address_of(conditions, f.IPV4_SRC, f.IPV6_SRC)
+            return f"what claims to be from {source} of {self._names.network(network.value)}, from outside, is refused"
         inside = address_of(conditions, f.IPV4_DST, f.IPV6_DST)
         return f"in {self._names.network(network.value)}, new connections to {inside} are let in"
 
@@ -123,6 +128,8 @@ class _Told:
                 return "what has a VLAN tag of a member's own does not go outside"
             case "inside":
                 inside = address_of(conditions, f.IPV4_DST, f.IPV6_DST)
+                if number is None:
+                    return f"what is for {inside} is forwarded by no router, and is refused"
                 return f"what {network} sends to its own subnet {inside} needs no router, and is refused"
             case "spent":
                 return f"{family_of(conditions)} of {network} whose TTL is spent: the controller is told"

@@ -20,8 +20,9 @@ _ROUTERS_SAY = {134: "router advertisements", 137: "redirects"}
 """By type of ICMPv6 (RFC 4861, 4.2 and 4.5)."""
 _ANSWERING = (f.TCP_FLAGS, f.TCP_SRC, f.UDP_SRC, f.SCTP_SRC, f.ICMPV4_TYPE, f.ICMPV6_TYPE)
 """What a row looks at that lets answers through, and none that lets something begin."""
-_BARE = 4
-"""Conditions that each row has which lets something pass: network, destination MAC and prefix, version of IP."""
+_BARE = 3
+"""Conditions that each row has which lets something pass, beside prefixes: network, destination MAC, version of IP."""
+_PREFIXES = frozenset(field.name for field in (f.IPV4_SRC, f.IPV4_DST, f.IPV6_SRC, f.IPV6_DST))
 
 
 class _Names(Protocol):
@@ -86,8 +87,9 @@ class _Told:
         number = next((a.value for a in row.actions if isinstance(a, SetField) and a.field == NETWORK_REG.field), 0)
         target = self._names.network(number)
         by = self._routers(source, target)
-        carried = {name: part for name, part in conditions.items() if name != f.ETH_TYPE.name}
-        traffic = _plain(traffic_of(carried)) if len(conditions) > _BARE else "everything"
+        rest = {name: part for name, part in conditions.items() if name not in _PREFIXES}
+        carried = {name: part for name, part in rest.items() if name != f.ETH_TYPE.name}
+        traffic = _plain(traffic_of(carried)) if len(rest) > _BARE else "everything"
         if any(field.name in conditions for field in _ANSWERING):
             acknowledged = " that acknowledges" if f.TCP_FLAGS.name in conditions else ""
             return f"from {source} to {target}, {traffic}{acknowledged} comes back, as {by} lets it be asked for"

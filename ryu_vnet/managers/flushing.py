@@ -1,21 +1,28 @@
-"""Forgetting a network's connections on the switches that its router leaves.
+"""Forgetting connections on gateways: a network's where its router leaves, and those that nothing lets in any more.
 
 A switch that was a network's gateway still knows the network's connections. Should the router come there again, or the
 zone become another network's, what is left of them would pass as known. So whenever a router leaves, that is noted, and
 the note is kept on disk until the switch has forgotten: when it has acknowledged that the rows are gone and its cached
 flows are too; or, where the router comes back before, ahead of the rows. A zone is nobody else's as long as there is a
 note about it. A switch that is away is told when it comes.
+
+A connection that is known is not asked again by what row it came in. So where an address or port lets nothing in any
+more, or to somebody else, or is not what a network's sources become, what went by it is forgotten in the same manner,
+once the rows are gone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
+from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 from ..fabric.declared import Fabric
-from ..model.outside import SHARED_SPACE, SHARED_ZONE, Gateway, Unflushed
+from ..model.outside import SHARED_SPACE, SHARED_ZONE, Floating, Forward, Gateway, Unflushed
 from ..model.state import Model
 from ..model.values import Value, key_of
+from ..openflow.messages import Connections
 from .delivery import Delivery
 from .requests import Work
 
@@ -50,6 +57,10 @@ class Flushing:
             old = model.get(key)
             if isinstance(old, Gateway) and not (isinstance(new, Gateway) and self._where(new) == self._where(old)):
                 work.draft.put(Unflushed(old.switch, old.zone, old.network, work.allocator.revision))
+            elif isinstance(old, Gateway | Floating | Forward) and _by(old) not in (None, _by(new)):
+                gateway = model.gateway(old.ref)
+                if gateway is not None and gateway.switch:
+                    work.draft.put(_ended(gateway, old, work.allocator.revision))
         if work.fabric != fabric:
             for left in work.draft.unflushed():
                 was, now = fabric.switches.get(left.switch), work.fabric.switches.get(left.switch)
@@ -73,7 +84,7 @@ class Flushing:
         noted = model.unflushed(switch)
         routers = self._routers(model) if noted else set()
         for left in noted:
-            if self._where(left) in routers:
+            if left.address is None and self._where(left) in routers:
                 self._tell(left)
 
     def tick(self, model: Model) -> list[str]:
@@ -84,7 +95,8 @@ class Flushing:
         routers = self._routers(model)
         for left in noted:
             manager = self._delivery.switches.get(left.switch)
-            if manager is None or self._where(left) in routers or not _has_let_go(manager, left):
+            comes_back = left.address is None and self._where(left) in routers
+            if manager is None or comes_back or not _has_let_go(manager, left):
                 self._gone.pop(left, None)
             elif now - self._gone.setdefault(left, now) >= FLUSH_AFTER_SECONDS and self._may_tell(left, now):
                 self._tell(left)
@@ -102,16 +114,54 @@ class Flushing:
         manager = self._delivery.switches.get(left.switch)
         if manager is not None:
             self._told[left] = self._clock()
-            self._delivery.effect(left.switch, manager.flush(left.zone, SHARED_ZONE, SHARED_SPACE | left.zone))
+            self._delivery.effect(left.switch, manager.flush(key_of(left), _connections(left)))
 
-    def _on_flushed(self, switch: str, zone: int) -> None:
-        self._done.update(left for left in self._told if (left.switch, left.zone) == (switch, zone))
+    def _on_flushed(self, name: str) -> None:
+        self._done.update(left for left in self._told if key_of(left) == name)
 
     def _where(self, one: Gateway | Unflushed) -> tuple[str, int]:
         return self.daemon(one.switch), one.zone
 
     def _routers(self, model: Model) -> set[tuple[str, int]]:
         return {self._where(gateway) for gateway in model.gateways()}
+
+
+def _by(value: Value | None) -> tuple[object, ...] | None:
+    """What connections are known by that a value lets in or out; None where that is nothing."""
+    match value:
+        case Gateway():
+            return (value.address, value.ports) if value.address is not None else None
+        case Floating() | Forward():
+            return value.ref, value.inside, value.inside_port if isinstance(value, Forward) else 0
+    return None
+
+
+def _ended(gateway: Gateway, value: Gateway | Floating | Forward, revision: int) -> Unflushed:
+    left = Unflushed(gateway.switch, gateway.zone, gateway.network, revision, value.address)
+    match value:
+        case Forward():
+            return replace(left, protocol=value.protocol, port=value.port, is_source=False)
+        case Floating():
+            # By an address that is not translated the member may send with or without this.
+            return replace(left, is_source=value.address != value.inside)
+    return left
+
+
+def _connections(left: Unflushed) -> list[Connections]:
+    """What is to be forgotten on a switch; what it has to know how to forget first."""
+    stand_in, address = IPv4Address(SHARED_SPACE | left.zone), left.address
+    if address is None:
+        return [Connections(left.zone), Connections(SHARED_ZONE, source=stand_in)]
+    if left.port:
+        return [
+            Connections(zone, destination=to, protocol=left.protocol, port=left.port)
+            for zone, to in ((SHARED_ZONE, address), (left.zone, stand_in))
+        ]
+    found = [Connections(left.zone, destination=address)]
+    if left.is_source:
+        found.append(Connections(left.zone, answered=address))
+        found.append(Connections(SHARED_ZONE, source=stand_in, answered=address))
+    return found
 
 
 def _has_let_go(manager: CommunicationManager, left: Unflushed) -> bool:

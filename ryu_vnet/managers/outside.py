@@ -206,6 +206,9 @@ def put_floating(draft: Draft, fabric: Fabric, tenant: str, text: str, spec: Flo
     _check_inside(network, inside, f"{where}.inside")
     if address != inside:
         check_outer(address, outside, where)
+    elif address.version == 4 or way_out.prefix is not None:
+        hint = f"an address of {name}, and as inside the member's own"
+        raise Invalid(Problem(where, f"{address} is not known in {name} as it is inside", hint))
     known = draft.floating(name, address)
     if known is not None and known.ref != network.ref:
         # Not whose: tenants see nobody else's.
@@ -282,6 +285,9 @@ def _check_inside(network: Network, inside: Address, where: str) -> None:
     if subnet is None or not is_host(inside, subnet.prefix) or inside == subnet.gateway:
         listed = " or ".join(str(subnet.prefix) for subnet in network.subnets)
         raise Invalid(Problem(where, f"{inside} is no member's address in {network.ref}", f"one of {listed}"))
+    if subnet.gateway is None:
+        hint = f"give {subnet.prefix} a gateway, or choose an address of the other subnet"
+        raise Invalid(Problem(where, f"{inside} is in a subnet that has no router", hint))
 
 
 def whole(prefix: Prefix) -> Iterator[IPv4Address]:

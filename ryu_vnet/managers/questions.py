@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..compiler.rows import Action
 from ..openflow import messages
+from ..openflow.messages import Connections
 from ..openflow.wire import Version
 from .standing import Reading
 
@@ -19,8 +22,8 @@ class Questions:
         self.ports_xid = 0
         self.counts_xid = 0
         self._xid = 0
-        self._flushes: dict[int, tuple[int, int]] = {}
-        """Zones that are being forgotten: by the barrier behind that, with what asked for it."""
+        self._flushes: dict[int, tuple[str, int]] = {}
+        """What is being forgotten: by the barrier behind that, with what asked for it."""
 
     def begin(self, version: Version) -> list[bytes]:
         """A new connection: ask for the ports, whether there are bundles, and to be told of what others change."""
@@ -60,25 +63,23 @@ class Questions:
         """Not a question either: do actions to a frame."""
         return [messages.packet_out(version, self.next_xids(1), actions, frame)]
 
-    def flushed(self, version: Version, zone: int, shared: int, source: int) -> list[bytes]:
+    def flushed(self, version: Version, name: str, which: Sequence[Connections]) -> list[bytes]:
         """Not a question either: forget connections; a barrier behind it says when that is done."""
-        flush, other, barrier = self.next_xids(1), self.next_xids(1), self.next_xids(1)
-        self._flushes[barrier] = zone, flush
-        return [
-            messages.flush_zone(version, flush, zone),
-            messages.flush_source(version, other, shared, source),
-            messages.barrier(version, barrier),
-        ]
+        first = self.next_xids(len(which) + 1)
+        barrier = first + len(which)
+        self._flushes[barrier] = name, first
+        asked = [messages.flush(version, first + number, one) for number, one in enumerate(which)]
+        return [*asked, messages.barrier(version, barrier)]
 
     def flush_refused(self, xid: int) -> None:
-        """The switch has refused something: perhaps to forget a zone. (One before 3.1 that cannot forget connections by
-        their source keeps those until their time is over.)"""
+        """The switch has refused something: perhaps to forget what was named first, a whole zone. (One before 3.1 that
+        cannot forget some connections of a zone keeps those until their time is over.)"""
         self._flushes = {barrier: known for barrier, known in self._flushes.items() if known[1] != xid}
 
-    def flush_done(self, barrier: int) -> int | None:
-        """The zone that is forgotten now that a barrier is reached; None where that was for something else."""
-        zone, _ = self._flushes.pop(barrier, (None, 0))
-        return zone
+    def flush_done(self, barrier: int) -> str | None:
+        """What is forgotten now that a barrier is reached; None where that was for something else."""
+        name, _ = self._flushes.pop(barrier, (None, 0))
+        return name
 
     def next_xids(self, count: int) -> int:
         """The first of so many numbers in a row that were not used lately."""

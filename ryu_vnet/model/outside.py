@@ -163,16 +163,23 @@ class NextHop:
 
 @dataclass(frozen=True, slots=True)
 class Unflushed:
-    """A conntrack zone of a switch that a network's router has left, or is to leave: what is known there of the
-    network's connections is to be forgotten before the router, or another network's with the zone, comes there again.
+    """A conntrack zone of a switch in which connections are to be forgotten.
 
-    `network` is the network's number; `revision` is that of the change by which the router left.
+    Without an address, those of a network whose router has left the switch, or is to leave: all of them, before the
+    router, or another network's with the zone, comes there again. With one, those alone that go by an address, or by a
+    port of it, which let something in to somebody and does no more. `is_source`: also those that have left by it.
+
+    `network` is the network's number; `revision` is that of the change from which on this holds.
     """
 
     switch: str
     zone: int
     network: int
     revision: int
+    address: Address | None = None
+    protocol: int = 0
+    port: int = 0
+    is_source: bool = True
 
 
 def host_part(address: Address, prefix: Prefix) -> int:

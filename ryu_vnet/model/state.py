@@ -434,6 +434,10 @@ class Model:
         found = (self.get(key) for key in sorted(self._let_in(ref)))
         return [value for value in found if isinstance(value, Floating | Forward)]
 
+    def floatings(self, outside: str) -> list[Floating]:
+        """All floating addresses of an outside network, by key."""
+        return self._every(f"floating/{outside}/", Floating)
+
     def next_hops(self) -> list[NextHop]:
         """All outside routers that have said where they are, by switch, port and address."""
         return self._every("nexthop/", NextHop)

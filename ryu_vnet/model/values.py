@@ -315,4 +315,5 @@ def key_of(value: Value) -> str:
         case Site():
             return f"site/{value.ref}"
         case Unflushed():
-            return f"unflushed/{value.switch}/{value.zone:07d}"
+            by = f"/{value.address}/{value.protocol}-{value.port}" if value.address is not None else ""
+            return f"unflushed/{value.switch}/{value.zone:07d}{by}"

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv6Address
+from typing import NamedTuple
 
 from ..compiler.rows import CONTROLLER_PORT, Action
 from ..errors import WireError
@@ -47,7 +49,8 @@ _BUNDLE_CONTROL = struct.Struct("!IHH")
 _BUNDLE_ADD = struct.Struct("!I2xH")
 _NUMBER = struct.Struct("!I")
 _ZONE = struct.Struct("!6xH")
-_SOURCE_IN_ZONE = struct.Struct("!8xHH4xHH10xHI4xHHH2x")
+_PROPERTY = struct.Struct("!HH")
+_PADDED = struct.Struct("!H2x")
 _PACKET_OUT = struct.Struct("!IIH6x")
 
 _ALL_TABLES = 0xFF
@@ -270,27 +273,52 @@ def set_async(version: Version, xid: int) -> bytes:
     return _message(version, MessageType.SET_ASYNC, xid, body)
 
 
-def flush_zone(version: Version, xid: int, zone: int) -> bytes:
-    """Let connection tracking forget every connection of a zone (NXT_CT_FLUSH_ZONE, nicira-ext.h), the same in both
-    versions:
+class Connections(NamedTuple):
+    """Some of the connections that are tracked in a zone: all, or those of which all holds that is said here.
 
-    experimenter (32) | 29 (32) | 0 (48) | zone (16)
-
-    There is no answer. A zone belongs to the data path: what other bridges of the same switch know of it goes as well.
+    `source` and `destination` are of what began a connection, before it was translated; `answered` is the address that
+    answers are sent to. `port` is a destination port of `protocol`, TCP or UDP.
     """
-    body = _EXPERIMENTER.pack(NICIRA, _CT_FLUSH_ZONE) + _ZONE.pack(zone)
+
+    zone: int
+    source: IPv4Address | IPv6Address | None = None
+    destination: IPv4Address | IPv6Address | None = None
+    answered: IPv4Address | IPv6Address | None = None
+    protocol: int = 0
+    port: int = 0
+
+
+def flush(version: Version, xid: int, which: Connections) -> bytes:
+    """Let connection tracking forget connections (nicira-ext.h), the same in both versions. There is no answer. A zone
+    belongs to the data path: what other bridges of the same switch know of it goes as well.
+
+    All of a zone (NXT_CT_FLUSH_ZONE): experimenter (32) | 29 (32) | 0 (48) | zone (16)
+
+    Some (NXT_CT_FLUSH, of Open vSwitch 3.1 on): experimenter (32) | 32 (32) | protocol (8) | 0 (56) | properties, of
+    which each has type (16), length without padding (16), and begins at a multiple of 64 bits: a tuple of what began a
+    connection (0), or of what answers (1), which is 0 (32) and properties for source (0) and destination (1) as IPv6
+    addresses, IPv4 mapped (RFC 4291, 2.5.5.2), and destination port (3, then 0 (16)); and the zone (2, then 0 (16)).
+    """
+    zone, source, destination, answered, protocol, port = which
+    began = [_property(kind, _mapped(address)) for kind, address in ((0, source), (1, destination)) if address]
+    began += [_property(3, _PADDED.pack(port))] if port else []
+    answers = [_property(1, _mapped(answered))] if answered else []
+    if not began and not answers:
+        body = _EXPERIMENTER.pack(NICIRA, _CT_FLUSH_ZONE) + _ZONE.pack(zone)
+        return _message(version, MessageType.EXPERIMENTER, xid, body)
+    tuples = [_property(kind, bytes(4) + b"".join(parts)) for kind, parts in ((0, began), (1, answers)) if parts]
+    about = b"".join([*tuples, _property(2, _PADDED.pack(zone))])
+    body = _EXPERIMENTER.pack(NICIRA, _CT_FLUSH) + protocol.to_bytes(1, "big") + bytes(7) + about
     return _message(version, MessageType.EXPERIMENTER, xid, body)
 
 
-def flush_source(version: Version, xid: int, zone: int, source: int) -> bytes:
-    """The same for those connections of a zone alone that an IPv4 address has begun (NXT_CT_FLUSH, of Open vSwitch 3.1
-    on):
+def _property(kind: int, value: bytes) -> bytes:
+    length = 4 + len(value)
+    return _PROPERTY.pack(kind, length) + value + bytes(-length % 8)
 
-    experimenter (32) | 32 (32) | 0 (64) | 0, length 32 (32) | 0 (32) | 0, length 20 (32) | ::ffff:source (128)
-    | 0 (32) | 2, length 8 (32) | zone (16) | 0 (16)
-    """
-    body = _EXPERIMENTER.pack(NICIRA, _CT_FLUSH) + _SOURCE_IN_ZONE.pack(0, 32, 0, 20, 0xFFFF, source, 2, 8, zone)
-    return _message(version, MessageType.EXPERIMENTER, xid, body)
+
+def _mapped(address: IPv4Address | IPv6Address) -> bytes:
+    return address.packed if address.version == 6 else bytes(10) + b"\xff\xff" + address.packed
 
 
 def packet_out(version: Version, xid: int, actions: tuple[Action, ...], frame: bytes) -> bytes:

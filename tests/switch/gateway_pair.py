@@ -21,6 +21,7 @@ from ryu_vnet.openflow.wire import Version
 from ryu_vnet.schema import ExitSpec, Intent, NetworkSpec
 
 HOP = IPv4Address("203.0.113.1")
+HOP_MAC = 0x02AABBCCDD00
 SERVER = IPv4Address("198.51.100.1")
 TENANTS = ("blue", "red")
 
@@ -153,18 +154,19 @@ class GatewayPair(DrivenSystem):
         """A machine sends one datagram to the outside from each port."""
         network = self.system.model.network(f"{tenant}/web")
         assert network is not None
-        frames = [self._frame(tenant, number, router_mac(network.number), port).hex() for port in ports]
+        own = int.from_bytes(bytes((2, 0, 0, 0, TENANTS.index(tenant), number)), "big")
+        source, router = IPv4Address(f"10.0.0.1{number}"), router_mac(network.number)
+        frames = [self.frame(router, own, source, SERVER, port, 53).hex() for port in ports]
         self.bridges.ovs[f"gw{number}"].appctl("netdev-dummy/receive", f"{tenant}{number}", *frames)
 
-    def _frame(self, tenant: str, number: int, router: int, port: int) -> bytes:
-        source = IPv4Address(f"10.0.0.1{number}")
-        own = bytes((2, 0, 0, 0, TENANTS.index(tenant), number))
-        packet = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 28, 0, 0x4000, 64, 17, 0, source.packed, SERVER.packed)
+    def frame(self, to: int, own: int, source: IPv4Address, target: IPv4Address, port: int, asked: int) -> bytes:
+        """A UDP datagram without anything in it."""
+        packet = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 28, 0, 0x4000, 64, 17, 0, source.packed, target.packed)
         total = sum(struct.unpack("!10H", packet))
         total = (total >> 16) + (total & 0xFFFF)
         packet = packet[:10] + (~(total + (total >> 16)) & 0xFFFF).to_bytes(2, "big") + packet[12:]
-        udp = struct.pack("!HHHH", port, 53, 8, 0)
-        return router.to_bytes(6, "big") + own + b"\x08\x00" + packet + udp
+        udp = struct.pack("!HHHH", port, asked, 8, 0)
+        return to.to_bytes(6, "big") + own.to_bytes(6, "big") + b"\x08\x00" + packet + udp
 
     def zone(self, tenant: str) -> int:
         gateway = self.system.model.gateway(f"{tenant}/web")
@@ -182,4 +184,4 @@ class GatewayPair(DrivenSystem):
 
 def _next_hops(work: Work) -> None:
     for number in (1, 2):
-        work.draft.put(NextHop(f"gw{number}", f"inet{number}", ip_address(str(HOP)), 0x02AABBCCDD00))
+        work.draft.put(NextHop(f"gw{number}", f"inet{number}", ip_address(str(HOP)), HOP_MAC))

@@ -4,18 +4,21 @@ else; and no zone is another network's before."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
 from dummy_fabric import wait_until
-from gateway_pair import GatewayPair
+from gateway_pair import HOP_MAC, SERVER, GatewayPair
 
 from ryu_vnet.managers import requests
 from ryu_vnet.managers.allocation import REST_SECONDS
 from ryu_vnet.managers.flushing import FLUSH_AFTER_SECONDS
+from ryu_vnet.managers.outside import delete_floating, delete_forward, put_floating, put_forward
 from ryu_vnet.managers.requests import Work
-from ryu_vnet.model.outside import SHARED_ZONE, ZONES
+from ryu_vnet.model.outside import SHARED_ZONE, ZONES, Floating, Forward, address_mac, router_mac
 from ryu_vnet.openflow.wire import Version
+from ryu_vnet.schema import FloatingSpec, ForwardSpec
 
 
 @pytest.fixture
@@ -119,6 +122,97 @@ def test_bridges_of_one_daemon_leave_nothing_behind(pair: GatewayPair) -> None:
     pair.system.flushing.daemon = lambda switch: "the same"
     both_send(pair)
     pair.route_by("red", "gw2")
-    assert pair.system.model.unflushed() == []
+    # By the other gateway its sources become another address: only what went by the first is over.
+    (left,) = pair.system.model.unflushed()
+    assert str(left.address) == "203.0.113.4"
+    wait_for_flush(pair)
+    assert pair.connections("gw1") == {pair.zone("red"): 2, pair.zone("blue"): 2, SHARED_ZONE: 2}
+
+
+# --- what lets nothing in any more ------------------------------------------------------------------------------------
+
+
+def ask(pair: GatewayPair, outer: str, own_mac: int, *ports: int, to: int = 8080) -> None:
+    """Somebody outside sends one datagram from each port to an address of ours, by the first gateway."""
+    frames = [pair.frame(own_mac, HOP_MAC, SERVER, IPv4Address(outer), port, to).hex() for port in ports]
+    pair.bridges.ovs["gw1"].appctl("netdev-dummy/receive", "inet1", *frames)
+
+
+def knows(pair: GatewayPair, expected: dict[int, int]) -> None:
+    wait_until(lambda: pair.connections("gw1") == expected, f"connections {expected}: {pair.connections('gw1')}")
+
+
+def let_in(pair: GatewayPair) -> tuple[int, int, Floating, Forward]:
+    """Red's machine has an outside address of its own, and a port of that of its network; by each somebody is
+    connected, and it has connections out. Blue's has as well. Returns the two zones."""
+    both_send(pair)
+    red, blue = pair.zone("red"), pair.zone("blue")
+
+    def put(work: Work) -> None:
+        put_floating(work.draft, work.fabric, "red", "203.0.113.77", FloatingSpec(network="web", inside="10.0.0.12"))
+        spec = ForwardSpec(network="web", protocol="udp", port=8080, inside="10.0.0.11")
+        put_forward(work.draft, work.fabric, "red", spec, "forward")
+
+    pair.system.request(put)
+    pair.follow()
+    own, port = (value for value in pair.system.model.let_in("red/web"))
+    assert isinstance(own, Floating) and isinstance(port, Forward)
+    ask(pair, "203.0.113.77", router_mac(network_number(pair, "red")), 5001)
+    ask(pair, str(port.address), address_mac(port.address), 5002)
+    knows(pair, {red: 4, blue: 2, SHARED_ZONE: 5})
+    return red, blue, own, port
+
+
+def network_number(pair: GatewayPair, tenant: str) -> int:
+    network = pair.system.model.network(f"{tenant}/web")
+    assert network is not None
+    return network.number
+
+
+def wait_for_flush(pair: GatewayPair) -> None:
+    pair.tick(0)
     pair.tick(FLUSH_AFTER_SECONDS)
-    assert pair.connections("gw1")[pair.zone("red")] == 2
+    assert pair.system.model.unflushed() == []
+
+
+def test_what_came_in_by_a_port_that_is_forwarded_no_more_is_over_and_nothing_else(pair: GatewayPair) -> None:
+    red, blue, _, port = let_in(pair)
+    pair.system.request(lambda work: delete_forward(work.draft, "red", str(port.address), "udp", 8080))
+    pair.follow()
+    assert pair.connections("gw1")[red] == 4
+    wait_for_flush(pair)
+    assert pair.connections("gw1") == {red: 3, blue: 2, SHARED_ZONE: 4}
+    ask(pair, str(port.address), address_mac(port.address), 5002)
+    assert pair.connections("gw1") == {red: 3, blue: 2, SHARED_ZONE: 4}
+
+
+def test_what_came_in_by_an_outside_address_is_over_when_it_is_somebody_elses(pair: GatewayPair) -> None:
+    red, blue, _, _ = let_in(pair)
+    spec = FloatingSpec(network="web", inside="10.0.0.11")
+    pair.system.request(lambda work: put_floating(work.draft, work.fabric, "red", "203.0.113.77", spec))
+    pair.follow()
+    wait_for_flush(pair)
+    assert pair.connections("gw1") == {red: 3, blue: 2, SHARED_ZONE: 5}
+    ask(pair, "203.0.113.77", router_mac(network_number(pair, "red")), 5001)
+    knows(pair, {red: 4, blue: 2, SHARED_ZONE: 5})
+    assert "203.0.113.77" in pair.bridges.ovs["gw1"].appctl("dpctl/dump-conntrack", f"zone={red}")
+
+
+def test_what_left_by_ports_that_are_others_now_is_over(pair: GatewayPair) -> None:
+    red, blue, _, port = let_in(pair)
+    pair.route_by("red", "gw1", ports="60000-60099")
+    wait_for_flush(pair)
+    # Within its own zone what it sends is still known; it gets new ports. So it is of the forwarded port.
+    assert pair.connections("gw1") == {red: 4, blue: 2, SHARED_ZONE: 3}
+    pair.send("red", 1, 1001)
+    knows(pair, {red: 4, blue: 2, SHARED_ZONE: 4})
+    assert f"dst={port.address},sport=53,dport=600" in pair.bridges.ovs["gw1"].appctl("dpctl/dump-conntrack")
+
+
+def test_what_is_over_is_remembered_by_a_controller_that_starts_anew(pair: GatewayPair) -> None:
+    red, blue, own, port = let_in(pair)
+    pair.system.request(lambda work: delete_forward(work.draft, "red", str(port.address), "udp", 8080))
+    pair.system.request(lambda work: delete_floating(work.draft, "red", str(own.address)))
+    pair.start_anew()
+    wait_for_flush(pair)
+    assert pair.connections("gw1") == {red: 2, blue: 2, SHARED_ZONE: 4}

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import yaml
 from data_centre import DataCentre
@@ -113,9 +113,12 @@ class Gateways:
 
 
 @contextmanager
-def gateways(framework: str, folder: Path) -> Iterator[Gateways]:
-    """Everything up, and both gateways told where the next routers are."""
+def gateways(
+    framework: str, folder: Path, change: Callable[[dict[str, Any]], None] = lambda intent: None
+) -> Iterator[Gateways]:
+    """Everything up, and both gateways told where the next routers are. `change`: how the intent is another."""
     intent = yaml.safe_load(TOPOLOGY.read_text())
+    change(intent)
     with DataCentre(framework, folder, intent=intent) as centre:
         centre.add_ports(UPLINKS.values())
         for place in UPLINKS.values():

@@ -286,7 +286,7 @@ def test_flushing_a_zone(ovs: DummyOvs, both: Both, version: Version) -> None:
     assert zones(ovs) == {ZONE, ZONE + 1}
     with OpenFlowPeer(version) as peer:
         peer.dial(ovs.folder / "trial.mgmt")
-        peer.send(messages.flush_zone(version, peer.xid(), ZONE))
+        peer.send(messages.flush(version, peer.xid(), messages.Connections(ZONE)))
         assert peer.until_barrier() == []
     assert zones(ovs) == {ZONE + 1}
 
@@ -303,7 +303,7 @@ def test_a_connection_of_a_flushed_zone_is_new_again(ovs: DummyOvs, both: Both) 
     assert [*both.send(OUTSIDE, reply)] == [INSIDE]
     with OpenFlowPeer(Version.OF14) as peer:
         peer.dial(ovs.folder / "trial.mgmt")
-        peer.send(messages.flush_zone(Version.OF14, peer.xid(), ZONE))
+        peer.send(messages.flush(Version.OF14, peer.xid(), messages.Connections(ZONE)))
         peer.until_barrier()
     both.connections.flush("s", ZONE)
     assert both.send(OUTSIDE, reply) == {}

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count, product
 from types import FrameType
 from typing import Any
@@ -300,3 +300,108 @@ def test_one_more_member_beside_another_costs_the_same_in_a_network_ten_times_as
     for name in ("attach", "detach", "attach a foreign one", "detach a foreign one", "stop", "start"):
         assert few.rows[name] == many.rows[name]
         assert many.work[name] <= 1.1 * few.work[name] + 100, name
+
+
+# --- networks with subnets --------------------------------------------------------------------------------------------
+
+ONE_MEMBER = ("detach", "attach", "detach a foreign one", "attach a foreign one", "stop", "start")
+
+
+def changed_rows(system: System, acts: Mapping[str, Callable[[], Any]]) -> dict[str, Counter[str]]:
+    """The rows and groups that become others by each act, by switch. None of the acts comes in phases."""
+    programme, found = system._programme, {}
+    for name, act in acts.items():
+        found[name] = counted = Counter[str]()
+
+        def update(*args: Any, counted: Counter[str] = counted) -> Any:
+            before = Programme.update(programme, *args)
+            counted.update({switch: len(touched) for switch, touched in before.items()})
+            return before
+
+        programme.update = update  # type: ignore[method-assign]
+        handed_out = len(system.delivery._rollouts)
+        act()
+        assert len(system.delivery._rollouts) == handed_out, name
+    return found
+
+
+def one_member(system: System) -> dict[str, Callable[[], Any]]:
+    return {name: act for name, act in request_acts(system).items() if name in ONE_MEMBER}
+
+
+def served_system(hosts: int) -> System:
+    """Of the network every member has an address of IPv4, one of IPv6, and a link-local one."""
+    system = running_system(4, hosts)
+    spec = NetworkSpec.model_validate({"subnets": ["10.0.0.0/16", "fd00::/64"]})
+    system.request(lambda work: requests.put_network(work, "t", NETWORK, spec))
+    all_in_step(system)
+    return system
+
+
+def test_where_there_are_no_subnets_a_member_costs_what_it_did_before_there_could_be_any(small: System) -> None:
+    found = changed_rows(small, one_member(small))
+    assert {name: rows.total() for name, rows in found.items()} == {
+        "detach": 5,
+        "attach": 5,
+        "detach a foreign one": 7,
+        "attach a foreign one": 7,
+        "stop": 17,
+        "start": 17,
+    }
+
+
+def test_in_a_network_with_subnets_a_member_costs_a_row_for_each_address_on_each_switch_with_members() -> None:
+    few, many = (changed_rows(system, one_member(system)) for system in map(served_system, (HOSTS, 2 * HOSTS)))
+    addresses = 3
+    for name, rows in few.items():
+        others = {switch: changed for switch, changed in rows.items() if switch != "host000.0"}
+        answering = [switch for switch, changed in others.items() if changed >= addresses]
+        assert len(answering) == SPREAD * HOSTS - 1
+        assert {others[switch] for switch in answering} == {addresses}
+        # Rack switch and edges tell remote machines apart: these have a row for who has an address of his own.
+        assert sum(others.values()) <= addresses * len(answering) + SPREAD + 1
+        assert many[name].total() - rows.total() == addresses * SPREAD * HOSTS
+        assert many[name]["host000.0"] == rows["host000.0"]
+
+
+def gateway_system(hosts: int) -> System:
+    """Its edges in two racks are gateways of a network with subnets, one of which is translated."""
+    intent = data_centre(4, hosts)
+    assert intent.fabric is not None
+    document = intent.fabric.model_dump(by_alias=True)
+    document["outside"] = {"net": {"addresses": ["203.0.113.0/24", "2001:db8::/32"]}}
+    for number in range(2):
+        document["switches"][f"edge00{number}"]["uplinks"] = {"wan": {"outside": "net"}}
+    system = running_system(4, hosts)
+    way_out = {"network": "net", "prefix": "2001:db8:1::/64"}
+    spec = NetworkSpec.model_validate({"subnets": ["10.0.0.0/16", "fd00::/64"], "outside": way_out})
+    system.request(lambda work: requests.put_fabric(work, FabricSpec.model_validate(document)))
+    for switch in ("edge000", "edge001"):
+        ports = {**system.ports[switch], "wan": PortState(900, True)}
+        system.effect(switch, Effects(ports=ports))
+    system.request(lambda work: requests.put_network(work, "t", NETWORK, spec))
+    all_in_step(system)
+    return system
+
+
+def test_a_gateway_that_takes_over_changes_as_many_rows_of_others_whoever_the_members_are() -> None:
+    found = []
+    for system in map(gateway_system, (HOSTS, 2 * HOSTS)):
+        gateway = system.model.gateway(f"t/{NETWORK}")
+        assert gateway is not None and gateway.switch == "edge000"
+        moved = replace(gateway, switch="edge001")
+        changed = Counter[str]()
+
+        def update(*args: Any, programme: Programme = system._programme, changed: Counter[str] = changed) -> Any:
+            before = Programme.update(programme, *args)
+            changed.update({switch: len(touched) for switch, touched in before.items()})
+            return before
+
+        system._programme.update = update  # type: ignore[method-assign]
+        system.request(lambda work, moved=moved: work.draft.put(moved))
+        found.append(changed)
+    few, many = ({s: n for s, n in each.items() if s not in ("edge000", "edge001")} for each in found)
+    assert few == many
+    assert few and max(few.values()) <= 2
+    # At the gateways each member has rows of its own.
+    assert found[1]["edge001"] > found[0]["edge001"] > SPREAD * HOSTS

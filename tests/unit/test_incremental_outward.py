@@ -81,7 +81,9 @@ class OutwardHistory(History):
         number = chance.randrange(4)
         tenant, name = chance.choice(TENANTS), f"net{number}"
         subnets = chance.choice([[], *SUBNETS, SUBNETS[number], SUBNETS[number], SUBNETS[number], SUBNETS[number]])
-        way_out = chance.choice([None, "net", "net", "lab"])
+        way_out: str | dict[str, str] | None = chance.choice([None, "net", "net", "lab"])
+        if way_out == "net" and any(subnet.startswith("fd00") for subnet in subnets) and chance.random() < 0.8:
+            way_out = {"network": "net", "prefix": f"2001:db8:{TENANTS.index(tenant)}{number}::/64"}
         spec = NetworkSpec.model_validate({"subnets": subnets, "outside": way_out if subnets else None})
         self.system.request(lambda work: requests.put_network(work, tenant, name, spec))
 
