@@ -93,8 +93,6 @@ class Gauges(Collector):
         yield refused
         about = "Router advertisements that went to whole networks."
         yield CounterMetricFamily("vnet_routers_advertised", about, serving.advertising.sent)
-        about = "Packets told of that no port outside was left for."
-        yield CounterMetricFamily("vnet_ports_exhausted", about, serving.exhausted)
 
     def _of_all(self, switches: dict[str, CommunicationManager]) -> Iterator[Metric]:
         """All switches together."""

@@ -39,15 +39,16 @@ from .pipeline import (
     INBOUND,
     LARGE_REG,
     NETWORK_REG,
+    NEXT_HOPS_METER,
     OUTBOUND,
     PORT,
     RESOLVE,
     RETURN,
-    SERVICES_METER,
     SHARE,
     TAG_REG,
     TOLD_PACKET,
     TRANSLATE,
+    TROUBLE_METER,
     UPLINK,
     UPLINK_REG,
     From,
@@ -83,7 +84,8 @@ from .source import ARP, ICMPV6, IPV4, IPV6
 ETHERNET_HEADER = 14
 _NOT_FROM_A_PORT = SetField(f.IN_PORT, 0)
 """So that a frame may leave by the port that it came in by."""
-_TELL: tuple[Action, ...] = (Meter(SERVICES_METER), Output(CONTROLLER_PORT, TOLD_PACKET))
+_TELL: tuple[Action, ...] = (Meter(TROUBLE_METER), Output(CONTROLLER_PORT, TOLD_PACKET))
+_TELL_HOP: tuple[Action, ...] = (Meter(NEXT_HOPS_METER), Output(CONTROLLER_PORT, TOLD_PACKET))
 _TCP = 6
 _NOT_FORWARDED: tuple[Prefix, ...] = (
     *(IPv4Network(text) for text in ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3")),
@@ -175,7 +177,7 @@ def uplink_rows(wire: Wire) -> Iterator[Row]:
             says = [FieldMatch(f.ETH_TYPE, ARP), FieldMatch(f.ARP_OP, 2), FieldMatch(f.ARP_SPA, int(hop))]
         else:
             says = [*_advertisement, FieldMatch(f.ND_TARGET, int(hop))]
-        yield UPLINK.row("own", [here, *says], _TELL, None, origin)
+        yield UPLINK.row("own", [here, *says], _TELL_HOP, None, origin)
     for version, mac in sorted(wire.hops.items()):
         leaves: list[Action] = [SetField(f.ETH_DST, mac), Output(wire.port)]
         yield DEPART.row("hop", [here, family(version)], leaves, None, origin)

@@ -524,8 +524,9 @@ TELLING_BURST = 20
 TOLD_BYTES = 64
 """Of a frame, so many are told: its addresses and the start of what it carries."""
 
-SERVICES_METER = 2
-"""The meter of those frames of which networks' services tell: what a router cannot forward, and what is asked of it."""
+SERVICES_METER, TROUBLE_METER, NEXT_HOPS_METER = 2, 3, 4
+"""The meters of what members ask of routers, of what routers cannot forward, and of what next routers outside say: so
+that none of it, however much there is, stands in the way of the others."""
 SERVICES_RATE = 200
 SERVICES_BURST = 50
 TOLD_WHOLE = 0xFFE5
@@ -537,7 +538,7 @@ STANDING_METERS = {
     band.number: band
     for band in (
         MeterBand(TELLING_METER, TELLING_RATE, TELLING_BURST),
-        MeterBand(SERVICES_METER, SERVICES_RATE, SERVICES_BURST),
+        *(MeterBand(n, SERVICES_RATE, SERVICES_BURST) for n in (SERVICES_METER, TROUBLE_METER, NEXT_HOPS_METER)),
     )
 }
 """Those that are the same on every switch that has rows which name them."""

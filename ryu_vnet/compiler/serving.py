@@ -41,6 +41,7 @@ from .pipeline import (
     TAG_REG,
     TOLD_PACKET,
     TOLD_WHOLE,
+    TROUBLE_METER,
 )
 from .prefixes import destination, family, source
 from .rows import (
@@ -97,7 +98,7 @@ def serve_rows(served: Served) -> Iterator[Row]:
         if subnet.dhcp:
             has_six |= subnet.prefix.version == 6
             for conditions in _dhcp(subnet):
-                yield ANSWER.row("told", [mine, *conditions], _told(TOLD_WHOLE), None, origin)
+                yield ANSWER.row("told", [mine, *conditions], _told(SERVICES_METER, TOLD_WHOLE), None, origin)
             yield ANSWER.row("rogue", [mine, *_from_server(subnet.prefix.version)], [], None, origin)
     if has_six:
         solicits = [
@@ -105,7 +106,7 @@ def serve_rows(served: Served) -> Iterator[Row]:
             FieldMatch(f.IP_PROTO, ICMPV6),
             FieldMatch(f.ICMPV6_TYPE, ROUTER_SOLICITATION),
         ]
-        yield ANSWER.row("told", [mine, *solicits], _told(TOLD_WHOLE), None, origin)
+        yield ANSWER.row("told", [mine, *solicits], _told(SERVICES_METER, TOLD_WHOLE), None, origin)
         for said in ROUTERS_SAY:
             # Members are told of their router by the controller, and by nobody else.
             advertised = [
@@ -165,8 +166,8 @@ def _udp(source: int, destination: int) -> list[FieldMatch]:
     return [FieldMatch(f.IP_PROTO, UDP), FieldMatch(f.UDP_SRC, source), FieldMatch(f.UDP_DST, destination)]
 
 
-def _told(most: int) -> list[Action]:
-    return [Meter(SERVICES_METER), Output(CONTROLLER_PORT, most)]
+def _told(meter: int, most: int) -> list[Action]:
+    return [Meter(meter), Output(CONTROLLER_PORT, most)]
 
 
 # --- routing ----------------------------------------------------------------------------------------------------------
@@ -195,8 +196,9 @@ def pass_rows(network: Network, passages: list[Passage]) -> Iterator[Row]:
                 continue
             # Who may send from other addresses as well does so in his own network alone.
             there = [*to_router, family(subnet.prefix.version), source(own.prefix), destination(subnet.prefix)]
+            tell = _told(TROUBLE_METER, TOLD_PACKET)
             for spent in (0, 1):
-                yield ROUTE.row("spent", [*there, FieldMatch(f.IP_TTL, spent)], _told(TOLD_PACKET), None, origin)
+                yield ROUTE.row("spent", [*there, FieldMatch(f.IP_TTL, spent)], tell, None, origin)
             yield ROUTE.row("refused", there, [], None, origin)
             onward: list[Action] = [
                 DecTtl(),

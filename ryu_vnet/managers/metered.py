@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..compiler.pipeline import SERVICES_METER, TELLING_METER, Metered, metered_by
+from ..compiler.pipeline import NEXT_HOPS_METER, SERVICES_METER, TELLING_METER, TROUBLE_METER, Metered, metered_by
 from ..model.values import Place
 from ..openflow.meters import MeterCounts
 
 if TYPE_CHECKING:
     from .system import System
 
-_TOLD = {TELLING_METER: "learning", SERVICES_METER: "services"}
+_TOLD = {
+    TELLING_METER: "learning",
+    SERVICES_METER: "services",
+    TROUBLE_METER: "trouble",
+    NEXT_HOPS_METER: "next hops",
+}
 _WAYS = {Metered.SENT: "sent", Metered.RECEIVED: "received", Metered.OUT: "out", Metered.IN: "in"}
 
 

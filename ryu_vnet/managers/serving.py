@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 from math import inf
 from typing import TYPE_CHECKING
@@ -25,7 +24,6 @@ from ..compiler.pipeline import (
     NETWORK_REG,
     OUTBOUND,
     ROUTE,
-    SHARE,
     TAG_REG,
     TO_FORWARD,
     UPLINK,
@@ -50,9 +48,7 @@ MOST_OF_ONE = 5
 """Answers a second to one machine."""
 MOST_OF_ALL = 200
 """Answers a second to all; as many errors beside, so that neither stands in the way of the other."""
-EXHAUSTED_SECONDS = 10.0
-"""How often it is told again that a network has no port left outside, as long as it has none."""
-_STAGES = frozenset(stage.table for stage in (ANSWER, ROUTE, OUTBOUND, SHARE, UPLINK))
+_STAGES = frozenset(stage.table for stage in (ANSWER, ROUTE, OUTBOUND, UPLINK))
 """Those of which rows tell of frames for this."""
 _DISCOVERY = range(133, 138)
 """ICMPv6 types of neighbour discovery, which `hops` hears on uplinks."""
@@ -67,14 +63,6 @@ class Refused(Enum):
     """Nobody runs there who is in the network, or the network is there no more."""
     RATE = "rate"
     """So many were answered this second that it has to be asked again."""
-
-
-@dataclass(slots=True)
-class _Exhausted:
-    """A network that has no port left outside: of how many packets that was told since it was last said, and when."""
-
-    told: int = 0
-    said: float = -inf
 
 
 class _Budget:
@@ -104,15 +92,12 @@ class Serving:
         """`clock` is the System Manager's."""
         self.answered: Counter[Trouble | Service] = Counter()
         self.refused: Counter[Refused] = Counter()
-        self.exhausted = 0
-        """Packets that were told of which no port was left for."""
         self.advertising = Advertising(system, clock)
         self._system = system
         self._clock = clock
         self._refs: dict[int, str] = {}
         """Networks by number."""
         self._errors, self._answers = _Budget(), _Budget()
-        self._exhausted: dict[str, _Exhausted] = {}
 
     def changed(self, old: Value | None, new: Value | None) -> None:
         """A value is another now, in the model that is kept."""
@@ -125,13 +110,6 @@ class Serving:
     def tick(self) -> None:
         """To be called about once a second."""
         self.advertising.go_on()
-        now = self._clock()
-        for ref, known in [*self._exhausted.items()]:
-            if now - known.said >= EXHAUSTED_SECONDS:
-                if known.told:
-                    self._say_exhausted(ref, known)
-                else:
-                    del self._exhausted[ref]
 
     # --- what is told -----------------------------------------------------------------------------------------------
 
@@ -149,8 +127,6 @@ class Serving:
             self._asked(name, told, network)
         elif network is None:
             self.refused[Refused.NOBODY] += 1
-        elif told.table == SHARE.table:
-            self._no_port_left(network)
         else:
             self._not_forwarded(name, told, network)
 
@@ -266,25 +242,6 @@ class Serving:
             TO_FORWARD,
         )
         self._system.delivery.put_in(switch, actions, frame)
-
-    # --- ports outside ----------------------------------------------------------------------------------------------
-
-    def _no_port_left(self, network: Network) -> None:
-        """A connection of a network's could not be translated, as all its ports outside are used."""
-        self.exhausted += 1
-        known = self._exhausted.setdefault(network.ref, _Exhausted())
-        known.told += 1
-        if self._clock() - known.said >= EXHAUSTED_SECONDS:
-            self._say_exhausted(network.ref, known)
-
-    def _say_exhausted(self, ref: str, known: _Exhausted) -> None:
-        gateway = self._system.model.gateway(ref)
-        if gateway is not None and gateway.ports is not None:
-            where = f"of {gateway.address} between {gateway.ports[0]} and {gateway.ports[1]}"
-            text = f"network {ref} has no port left {where}: new connections to where it has used them all are dropped"
-            details = {"network": ref, "address": str(gateway.address), "ports": [*gateway.ports], "told": known.told}
-            self._system.note("gateway", ref, text, details)
-        known.told, known.said = 0, self._clock()
 
 
 def _trouble(packet: Packet, mtu: int) -> Trouble | None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..compiler.pipeline import SHARE
 from ..compiler.rows import Subject, origin_of
 from ..model.outside import SHARED_SPACE, ZONES, Gateway
 from ..openflow.replies import PacketIn
@@ -93,14 +94,19 @@ class Tracked:
     def heard(self, switch: str, told: PacketIn) -> None:
         """A row of a switch has told of a packet: perhaps of one for which no port was left."""
         origin = origin_of(told.cookie)
-        if origin is None or origin.subject is not Subject.NETWORK:
+        if told.table != SHARE.table or origin is None or origin.subject is not Subject.NETWORK:
             return
         source = int.from_bytes(told.data[_SOURCE], "big")
         if source >> _ZONE_BITS != SHARED_SPACE >> _ZONE_BITS:
             return
         for gateway in self._system.model.gateways():
             if gateway.network == origin.number and gateway.switch == switch and gateway.stand_in == source:
-                self._exhausted(gateway, PORTS, f"no port of {gateway.address} is left for {gateway.ref} on {switch}")
+                first, last = gateway.ports or (0, 0)
+                text = (
+                    f"{gateway.ref} has used up its ports {first} to {last} of {gateway.address} on {switch}: new "
+                    "connections to where they all lead are dropped"
+                )
+                self._exhausted(gateway, PORTS, text)
 
     def counts(self) -> list[NetworkCount]:
         """All networks of which that is known, by reference."""

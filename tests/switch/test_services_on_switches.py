@@ -151,3 +151,23 @@ def test_a_flood_is_held_back_by_the_switch_and_then_by_us(tmp_path: Path) -> No
         assert len(found[WEB1]) == 5
         found = answers(dialled, fabric, WEB1, arp)
         assert found[WEB1][0][ARP].psrc == "10.0.0.1"
+
+
+def test_in_a_flood_of_what_cannot_be_forwarded_next_routers_and_who_asks_for_addresses_are_heard(
+    tmp_path: Path,
+) -> None:
+    with centre(tmp_path) as (dialled, fabric):
+        to_router = Ether(src=WEB1_MAC, dst=router(dialled, "red/web"))
+        spent = bytes(to_router / inet.IP(src="10.0.0.11", dst="198.51.100.1", ttl=1) / inet.UDP())
+        says = ARP(op=2, hwsrc="02:aa:00:00:00:02", psrc="203.0.113.1", pdst="203.0.113.2")
+        solicitation = inet6.IPv6(src="fe80::ff:fe00:701", dst="ff02::2", hlim=255) / inet6.ICMPv6ND_RS()
+        dialled.now = time.monotonic()
+        # What comes in at once is told of at once: 50 of them, and then no more.
+        fabric.send(WEB1, [spent] * 400)
+        fabric.send(UPLINK, [bytes(Ether(src="02:aa:00:00:00:02", dst=says.hwdst) / says)])
+        place = "host1:red-auto1"
+        found = answers(dialled, fabric, place, Ether(src=LEASED, dst="33:33:00:00:00:02") / solicitation)
+        assert inet6.ICMPv6ND_RA in found[place][0]
+        dialled.pump_until_quiet()
+        (known,) = (hop for hop in dialled.system.model.next_hops() if str(hop.address) == "203.0.113.1")
+        assert known.mac == 0x02_AA_00_00_00_02

@@ -17,7 +17,7 @@ from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.packet import Packet as Layers
 from scapy.packet import Raw
 
-from ryu_vnet.compiler.pipeline import ANSWER, OUTBOUND, SHARE, TO_FORWARD, UPLINK, From
+from ryu_vnet.compiler.pipeline import ANSWER, OUTBOUND, TO_FORWARD, UPLINK, From
 from ryu_vnet.compiler.rows import Action, Origin, Output, SetField, Subject, cookie_of
 from ryu_vnet.fabric.observed import PortState
 from ryu_vnet.managers import requests
@@ -230,30 +230,6 @@ def test_the_outside_is_told_how_much_nodes_take() -> None:
     told = Ether() / inet6.IPv6(hlim=255) / inet6.ICMPv6ND_NA(tgt="2001:db8:ff::1")
     assert controller.tell("gw1", UPLINK.table, origin, port, told) == []
     assert not controller.system.serving.refused
-
-
-# --- ports outside ----------------------------------------------------------------------------------------------------
-
-
-def exhausted(controller: Controller) -> list[Json]:
-    controller.system.tick()
-    told = [event for event in controller.system.events.after(0) if event.kind == "gateway" and "no port" in event.text]
-    return [{"subject": event.subject, **event.details} for event in told]
-
-
-def test_that_no_port_is_left_is_told_once_and_then_from_time_to_time(controller: Controller) -> None:
-    for _ in range(5):
-        assert controller.outbound("red/web", probe("red/web", controller, ttl=9), SHARE.table) == []
-    gateway = controller.system.model.gateway("red/web")
-    assert gateway is not None and gateway.ports is not None
-    where = {"network": "red/web", "address": str(gateway.address), "ports": [*gateway.ports]}
-    assert exhausted(controller) == [{"subject": "red/web", **where, "told": 1}]
-    controller.run(9)
-    assert len(exhausted(controller)) == 1
-    controller.run(2)
-    assert [event["told"] for event in exhausted(controller)] == [1, 4]
-    controller.run(30)
-    assert len(exhausted(controller)) == 2 and controller.system.serving.exhausted == 5
 
 
 # --- DHCP -------------------------------------------------------------------------------------------------------------
