@@ -19,7 +19,7 @@ import sys
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 RYU_ENDS = (3, 12)
 """The first Python that Ryu does not run on; setup.cfg leaves it out from there on."""
@@ -28,6 +28,8 @@ SUMMARY = re.compile(r"^=* ?((?:\d+ [a-z]+(?:, )?)+) in \d+\.\d+s")
 """pytest's last line, `3 passed, 1 skipped in 0.12s`, between equals signs or not."""
 
 HARMLESS = {"passed", "warning", "warnings"}
+FAULTS = ("FAILED ", "ERROR ", "SKIPPED ", "XFAIL ", "XPASS ")
+"""How the lines begin in which pytest names what did not pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ class Outcome:
     failed: int
     seconds: float
     words: str
+    faults: tuple[str, ...] = ()
+    """What did not pass, in pytest's words."""
 
     @property
     def good(self) -> bool:
@@ -70,14 +74,16 @@ def run(tier: Tier) -> Outcome:
         environment["VNET_FRAMEWORK"] = tier.framework
     command = [sys.executable, "-m", "pytest", "--color=no", tier.folder]
     started = time.monotonic()
-    summary = ""
+    summary, faults = "", []
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, errors="replace") as process:
         assert process.stdout is not None
         for line in process.stdout:
             print(f"{mark}{line}", end="", flush=True)
             if match := SUMMARY.match(line):
                 summary = match[1]
-    return outcome(summary, process.returncode, time.monotonic() - started)
+            if line.startswith(FAULTS):
+                faults.append(line.rstrip())
+    return replace(outcome(summary, process.returncode, time.monotonic() - started), faults=tuple(faults))
 
 
 def outcome(summary: str, code: int, seconds: float) -> Outcome:
@@ -105,6 +111,9 @@ def main() -> int:
     if sys.version_info >= RYU_ENDS:
         python = "{}.{}".format(*sys.version_info)
         print(f"{'lab':<18} {'ryu':<10} not run: Ryu does not run on Python {python}")
+    for tier, result in outcomes:
+        for fault in result.faults:
+            print(f"{tier.name}: {fault}")
     passed, failed = (sum(getattr(result, what) for _, result in outcomes) for what in ("passed", "failed"))
     print(f"{passed} passed, {failed} failed", flush=True)
     return 0 if all(result.good for _, result in outcomes) else 1

@@ -93,7 +93,13 @@ class DummyFabric:
 
     def send(self, place: str, frames: list[bytes]) -> dict[str, list[bytes]]:
         """Put frames into an access port, and wait until all came to an end: what left by which access port. Ports
-        that nothing left are absent."""
+        that nothing left are absent.
+
+        What switches have acknowledged is in their tables at once, but flows that they cached before serve until they
+        have been gone through, on a busy machine for tens of milliseconds. They are dropped first: frames are held
+        against the tables.
+        """
+        self.ovs.appctl("revalidator/purge")
         port = port_of(place)
         received = self._counters()[port][0]
         for start in range(0, len(frames), QUEUE_FRAMES):

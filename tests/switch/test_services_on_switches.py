@@ -3,6 +3,7 @@ sends goes through them back."""
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from scapy.packet import Packet as Layers
 from scapy.packet import Raw
 from vnet_bench.dummy_ovs import DummyOvs
 
+from ryu_vnet.compiler.pipeline import NEXT_HOPS_METER, SERVICES_METER, TROUBLE_METER
 from ryu_vnet.model.outside import NextHop, router_mac
 from ryu_vnet.schema import Intent
 
@@ -153,7 +155,14 @@ def test_a_flood_is_held_back_by_the_switch_and_then_by_us(tmp_path: Path) -> No
         assert found[WEB1][0][ARP].psrc == "10.0.0.1"
 
 
-def test_in_a_flood_of_what_cannot_be_forwarded_next_routers_and_who_asks_for_addresses_are_heard(
+def counted(fabric: DummyFabric, switch: str) -> dict[int, tuple[int, int]]:
+    """How many frames came to each meter of a switch, and how many of them it dropped."""
+    said = fabric.ovs.ofctl("meter-stats", switch)
+    found = re.findall(r"meter:(\d+) .*packet_in_count:(\d+) .*bands:\n0: packet_count:(\d+)", said)
+    return {int(number): (int(came), int(dropped)) for number, came, dropped in found}
+
+
+def test_a_flood_of_what_cannot_be_forwarded_takes_nothing_from_next_routers_and_from_who_asks_for_addresses(
     tmp_path: Path,
 ) -> None:
     with centre(tmp_path) as (dialled, fabric):
@@ -161,8 +170,13 @@ def test_in_a_flood_of_what_cannot_be_forwarded_next_routers_and_who_asks_for_ad
         spent = bytes(to_router / inet.IP(src="10.0.0.11", dst="198.51.100.1", ttl=1) / inet.UDP())
         says = ARP(op=2, hwsrc="02:aa:00:00:00:02", psrc="203.0.113.1", pdst="203.0.113.2")
         solicitation = inet6.IPv6(src="fe80::ff:fe00:701", dst="ff02::2", hlim=255) / inet6.ICMPv6ND_RS()
+        before = {switch: counted(fabric, switch) for switch in ("host1", "gw1")}
+
+        def came(switch: str, meter: int) -> tuple[int, int]:
+            (frames, dropped), (frames_before, dropped_before) = counted(fabric, switch)[meter], before[switch][meter]
+            return frames - frames_before, dropped - dropped_before
+
         dialled.now = time.monotonic()
-        # What comes in at once is told of at once: 50 of them, and then no more.
         fabric.send(WEB1, [spent] * 400)
         fabric.send(UPLINK, [bytes(Ether(src="02:aa:00:00:00:02", dst=says.hwdst) / says)])
         place = "host1:red-auto1"
@@ -171,3 +185,7 @@ def test_in_a_flood_of_what_cannot_be_forwarded_next_routers_and_who_asks_for_ad
         dialled.pump_until_quiet()
         (known,) = (hop for hop in dialled.system.model.next_hops() if str(hop.address) == "203.0.113.1")
         assert known.mac == 0x02_AA_00_00_00_02
+        flooded = [switch for switch in before if came(switch, TROUBLE_METER)[0] == 400]
+        assert flooded and came(flooded[0], TROUBLE_METER)[1] > 0
+        assert came("host1", SERVICES_METER) == (1, 0)
+        assert came("gw1", NEXT_HOPS_METER) == (1, 0)
