@@ -16,7 +16,7 @@ import networkx as nx
 
 from ..errors import Problem
 from ..model.names import PORT_LENGTH, Prefix
-from ..model.outside import Address
+from ..model.outside import STAND_INS, Address
 from ..model.sites import Protocol
 from ..model.values import Place
 from .tunnels import Tunnel, tunnel_problems
@@ -272,6 +272,8 @@ class Fabric:
 def problems(fabric: Fabric) -> Iterator[Problem]:
     """All that is wrong with a fabric in itself."""
     yield from _switch_problems(fabric)
+    for name, outside in sorted(fabric.outsides.items()):
+        yield from _outside_problems(name, outside)
     used: dict[Place, int] = {}
     for place, link in enumerate(fabric.links):
         where = f"fabric.links[{place}]"
@@ -314,9 +316,26 @@ def _learn_problems(fabric: Fabric, switch: Switch) -> Iterator[Problem]:
             yield Problem(where, f"port {place} is used by a link of the fabric", "a port that no link uses")
 
 
+def _outside_problems(name: str, outside: Outside) -> Iterator[Problem]:
+    """What stands for networks inside of a gateway must not come from outside of it."""
+    hint = f"other addresses: in {STAND_INS} are those that stand for networks inside of gateways"
+    for prefix in outside.addresses:
+        if prefix.version == STAND_INS.version and prefix.overlaps(STAND_INS):
+            yield Problem(f"fabric.outside.{name}.addresses", f"{prefix} cannot be used outside", hint)
+    for hop in outside.next_hops:
+        if hop in STAND_INS:
+            yield Problem(f"fabric.outside.{name}.next_hops", f"{hop} cannot be used outside", hint)
+
+
+def _overlap(one: Outside, other: Outside) -> Prefix | None:
+    """The first prefix of an outside network that has an address of another's too; None where all are apart."""
+    pairs = ((mine, theirs) for mine in one.addresses for theirs in other.addresses)
+    return next((mine for mine, theirs in pairs if mine.version == theirs.version and mine.overlaps(theirs)), None)
+
+
 def _uplink_problems(fabric: Fabric, switch: Switch) -> Iterator[Problem]:
     learns = {learn.port for learn in switch.learn}
-    seen: set[str] = set()
+    seen: dict[str, Outside] = {}
     for uplink in switch.uplinks:
         where, place = f"fabric.switches.{switch.name}.uplinks.{uplink.port}", Place(switch.name, uplink.port)
         if switch.segment is None:
@@ -332,7 +351,16 @@ def _uplink_problems(fabric: Fabric, switch: Switch) -> Iterator[Problem]:
         if uplink.outside in seen:
             hint = "one uplink of a switch to each outside network"
             yield Problem(f"{where}.outside", f"{switch.name} has two uplinks to {uplink.outside}", hint)
-        seen.add(uplink.outside)
+        for other, known in seen.items():
+            if uplink.outside != other and (shared := _overlap(outside, known)) is not None:
+                what = f"{shared} is of {uplink.outside} and of {other}, and {switch.name} has an uplink to both"
+                hint = "addresses that only one of them has, or a gateway for each"
+                yield Problem(f"{where}.outside", what, hint)
+        seen[uplink.outside] = outside
+        for address in uplink.addresses:
+            if address in STAND_INS:
+                hint = f"another one: those of {STAND_INS} stand for networks inside of gateways"
+                yield Problem(f"{where}.addresses", f"{address} cannot be used outside", hint)
         for hop in outside.next_hops:
             if uplink.address(hop.version) is None:
                 hint = f"give it an IPv{hop.version} address of its own there"

@@ -103,7 +103,7 @@ def _check_outer_six(work: Work, network: Network, way_out: Exit, outside: Outsi
         listed = ", ".join(str(own) for own in outside.addresses if own.version == _SIX) or "none"
         hint = f"a part of what is for them ({listed}) as the subnet, or as outside.prefix"
         raise Invalid(Problem(where, f"{prefix} is not for networks of tenants in {way_out.outside}", hint))
-    for taken in _own_addresses(work.fabric, way_out.outside, outside):
+    for taken in own_addresses(work.fabric, way_out.outside, outside):
         if taken in prefix:
             raise Invalid(Problem(where, f"{prefix} has the address {taken} of a router there", "another prefix"))
     for gateway in work.draft.gateways():
@@ -123,18 +123,29 @@ def _check_outer_six(work: Work, network: Network, way_out: Exit, outside: Outsi
 
 def _switch(draft: Draft, known: Gateway, candidates: tuple[str, ...], is_fit: Callable[[str, str], bool]) -> str:
     """Where the router is: where the others are that share its address; else where it was; else the first that can."""
-    for other in _sharing(draft, known):
-        if other.ref != known.ref and other.switch in candidates:
+    for ref in sharing(draft, known):
+        other = draft.gateway(ref)
+        if other is not None and ref != known.ref and other.switch in candidates:
             return other.switch
     if known.switch in candidates:
         return known.switch
     return next((name for name in candidates if is_fit(name, known.outside)), candidates[0])
 
 
-def _sharing(draft: Draft, known: Gateway) -> list[Gateway]:
-    if known.address is None:
-        return []
-    return [value for value in draft.holding(known.outside, known.address) if isinstance(value, Gateway)]
+def sharing(draft: Draft, gateway: Gateway) -> list[str]:
+    """A network and all that have one of its outside addresses as well, or one of theirs, and so on, by reference: an
+    address is at one gateway."""
+    found, left = {gateway.ref}, [gateway.ref]
+    while left:
+        ref = left.pop()
+        own = gateway if ref == gateway.ref else draft.gateway(ref)
+        addresses = {value.address for value in draft.let_in(ref) if value.outside == gateway.outside}
+        if own is not None and own.address is not None:
+            addresses.add(own.address)
+        others = {value.ref for address in addresses for value in draft.holding(gateway.outside, address)}
+        left += sorted(others - found)
+        found |= others
+    return sorted(found)
 
 
 # --- outside addresses ------------------------------------------------------------------------------------------------
@@ -146,7 +157,7 @@ def _address(
     """The address that IPv4 sources of a network become, and the ports that they have."""
     where = f"tenants.{network.tenant}.networks.{network.name}.outside"
     if way_out.address is not None:
-        reason = _against(draft, fabric, way_out.address, network, way_out)
+        reason = against(draft, fabric, way_out.address, network, way_out)
         if reason is not None:
             raise Conflict(f"{where}.address: {way_out.address} {reason}: take another one, or leave it out")
         asked = known.ports if known.address == way_out.address and way_out.ports is None else way_out.ports
@@ -157,7 +168,7 @@ def _address(
         return way_out.address, ports
     kept = [known.address] if known.address is not None else []
     for address in (*kept, *_pool(fabric, way_out.outside, outside)):
-        if not outside.has(address) or _against(draft, fabric, address, network, way_out) is not None:
+        if not outside.has(address) or against(draft, fabric, address, network, way_out) is not None:
             continue
         asked = known.ports if known.address == address and way_out.ports is None else way_out.ports
         ports = _ports(draft, network, way_out.outside, address, asked)
@@ -171,12 +182,12 @@ def _address(
 
 
 def _pool(fabric: Fabric, name: str, outside: Outside) -> Iterator[IPv4Address]:
-    taken = _own_addresses(fabric, name, outside)
+    taken = own_addresses(fabric, name, outside)
     for prefix in outside.addresses:
         yield from (address for address in whole(prefix) if address not in taken)
 
 
-def _own_addresses(fabric: Fabric, name: str, outside: Outside) -> set[Address]:
+def own_addresses(fabric: Fabric, name: str, outside: Outside) -> set[Address]:
     """The addresses of the routers of an outside network, and those of our gateways themselves there."""
     taken = {*outside.next_hops}
     for gateway in fabric.gateways.get(name, ()):
@@ -185,9 +196,9 @@ def _own_addresses(fabric: Fabric, name: str, outside: Outside) -> set[Address]:
     return taken
 
 
-def _against(draft: Draft, fabric: Fabric, address: IPv4Address, network: Network, way_out: Exit) -> str | None:
+def against(draft: Draft, fabric: Fabric, address: IPv4Address, network: Network, way_out: Exit) -> str | None:
     """Why an address cannot be what sources of a network become; None where it can."""
-    if address in _own_addresses(fabric, way_out.outside, fabric.outsides[way_out.outside]):
+    if address in own_addresses(fabric, way_out.outside, fabric.outsides[way_out.outside]):
         return "is that of a router or gateway there itself"
     for value in draft.holding(way_out.outside, address):
         if isinstance(value, Floating):
@@ -218,79 +229,3 @@ def _ports(
 
 def _is_free(span: tuple[int, int], used: Iterable[tuple[int, int]]) -> bool:
     return all(last < span[0] or span[1] < first for first, last in used)
-
-
-# --- what is let in ---------------------------------------------------------------------------------------------------
-
-
-def check_let_in(work: Work, model: Model) -> None:
-    """Refuse what is let in by addresses or ports that others have. Raises Conflict, Invalid."""
-    for key, value in work.draft.changes.items():
-        if isinstance(value, Floating):
-            _check_floating(work, value)
-        elif isinstance(value, Forward):
-            _check_forward(work, value, key)
-        elif isinstance(value, Network):
-            _check_network(work, value)
-
-
-def _check_network(work: Work, network: Network) -> None:
-    """That a network which is another now still has what it lets in."""
-    for value in work.draft.let_in(network.ref):
-        has_way = network.exit is not None and network.exit.outside == value.outside
-        routed = [subnet for subnet in network.subnets if subnet.gateway is not None]
-        if not has_way or not any(value.inside in subnet for subnet in routed):
-            what = f"a way out to {value.outside}" if not has_way else f"a router for {value.inside}"
-            raise Conflict(
-                f"network {network.ref} would be without {what}, and {value.address} is for {value.inside} in it: "
-                "give that up first"
-            )
-        if network.exit is not None and network.exit.prefix is not None and value.address == value.inside:
-            raise Conflict(
-                f"network {network.ref} would have {network.exit.prefix} outside, and {value.address} lets in to "
-                "itself: give that up first"
-            )
-
-
-def _check_floating(work: Work, value: Floating) -> None:
-    for other in work.draft.holding(value.outside, value.address):
-        if not isinstance(other, Floating):
-            raise Conflict(f"address {value.address} is what sources of a network become: take another one")
-    outside = work.fabric.outsides[value.outside]
-    if value.address in _own_addresses(work.fabric, value.outside, outside):
-        raise Conflict(f"address {value.address} is that of a router or gateway there itself: take another one")
-    if value.address != value.inside and value.address.version == _SIX:
-        for gateway in work.draft.gateways():
-            network = work.draft.network(gateway.ref)
-            prefix = outer_six(network) if network is not None and gateway.outside == value.outside else None
-            if prefix is not None and value.address in prefix:
-                raise Conflict(
-                    f"address {value.address} is a member's in a network that goes as it is: take another one"
-                )
-    for other in work.draft.let_in(value.ref):
-        if isinstance(other, Floating) and other.inside == value.inside and other.address != value.address:
-            raise Conflict(f"{value.inside} in {value.ref} has the outside address {other.address} already")
-
-
-def _check_forward(work: Work, value: Forward, key: str) -> None:
-    network, gateway = work.draft.network(value.ref), work.draft.gateway(value.ref)
-    if network is None or network.exit is None or gateway is None:
-        raise Conflict(f"network {value.ref} has no way out, so no port of {value.address} is forwarded to it")
-    reason = _against(work.draft, work.fabric, value.address, network, network.exit)
-    if reason is not None:
-        raise Conflict(f"port {value.port} of {value.address} cannot be forwarded: the address {reason}")
-    for other in work.draft.holding(value.outside, value.address):
-        theirs = work.draft.gateway(other.ref)
-        if theirs is not None and theirs.switch != gateway.switch:
-            raise Conflict(
-                f"port {value.port} of {value.address} cannot be forwarded: the address is at {theirs.switch}, and "
-                f"network {value.ref} goes out by {gateway.switch}: take another address, or move the network there"
-            )
-        if isinstance(other, Gateway) and other.ports and other.ports[0] <= value.port <= other.ports[1]:
-            span = f"{other.ports[0]} to {other.ports[1]}"
-            raise Conflict(f"port {value.port} of {value.address} is one of those that sources become ({span})")
-    for other in work.draft.let_in(value.ref):
-        if not isinstance(other, Forward) or other.address == value.address:
-            continue
-        if (other.protocol, other.port) == (value.protocol, value.port):
-            raise Conflict(f"port {value.port} of {other.address} goes to {value.ref} already: take another port")

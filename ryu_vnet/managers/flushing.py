@@ -8,27 +8,32 @@ note about it. A switch that is away is told when it comes.
 
 A connection that is known is not asked again by what row it came in. So where an address or port lets nothing in any
 more, or to somebody else, or is not what a network's sources become, what went by it is forgotten in the same manner,
-once the rows are gone.
+once the rows are gone. So is what would go on by an address that no answer comes back to: of a network whose IPv6 is
+known by another prefix, and of a member that goes out as it is and is given an outside address.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING
 
 from ..fabric.declared import Fabric
 from ..model.outside import SHARED_SPACE, SHARED_ZONE, Floating, Forward, Gateway, Unflushed
 from ..model.state import Model
-from ..model.values import Value, key_of
+from ..model.values import Network, Value, key_of
 from ..openflow.messages import Connections
 from .delivery import Delivery
+from .exits import outer_six
 from .requests import Work
 
 if TYPE_CHECKING:
     from .communication import CommunicationManager
 
+IPV6 = 6
+ANY_SIX = IPv6Address("::")
+"""Stands for whatever a network has been known by in IPv6."""
 FLUSH_AFTER_SECONDS = 2.0
 """From when a switch has acknowledged that rows are gone: flows cached there have gone on for 28 ms."""
 AGAIN_SECONDS = 30.0
@@ -46,8 +51,8 @@ class Flushing:
         them no router leaves anything behind."""
         self._gone: dict[Unflushed, float] = {}
         """Since when a switch is known to have no rows of a router any more."""
-        self._told: dict[Unflushed, float] = {}
-        """When a switch was told to forget, where nothing can come after that."""
+        self._told: dict[str, tuple[Unflushed, float]] = {}
+        """What a switch was told to forget, and when, by what that was called (`_name`)."""
         self._done: set[Unflushed] = set()
         delivery.on_flushed = self._on_flushed
 
@@ -58,15 +63,27 @@ class Flushing:
             if isinstance(old, Gateway) and not (isinstance(new, Gateway) and self._where(new) == self._where(old)):
                 work.draft.put(Unflushed(old.switch, old.zone, old.network, work.allocator.revision))
             elif isinstance(old, Gateway | Floating | Forward) and _by(old) not in (None, _by(new)):
-                gateway = model.gateway(old.ref)
-                if gateway is not None and gateway.switch:
-                    work.draft.put(_ended(gateway, old, work.allocator.revision))
+                self._note(work, model, old.ref, old)
+            elif isinstance(old, Network) and isinstance(new, Network) and outer_six(old) not in (None, outer_six(new)):
+                self._note(work, model, new.ref, None)
+            elif isinstance(new, Floating) and old is None and _was_plain(work, new):
+                # What it has sent by its own address goes on so, and answers come by the new one alone.
+                self._note(work, model, new.ref, replace(new, address=new.inside, inside=new.address))
         if work.fabric != fabric:
             for left in work.draft.unflushed():
                 was, now = fabric.switches.get(left.switch), work.fabric.switches.get(left.switch)
                 if now is None or was is None or now.number != was.number:
                     # It is ours no more, or another bridge.
                     work.draft.delete(left)
+
+    def _note(self, work: Work, model: Model, ref: str, value: Gateway | Floating | Forward | None) -> None:
+        """Note what goes by a value, or all by IPv6 that a network has, at the gateway where that is and stays."""
+        gateway = model.gateway(ref)
+        if gateway is not None and gateway.switch:
+            left = _ended(gateway, value, work.allocator.revision)
+            known = work.draft.get(key_of(left))
+            was_source = isinstance(known, Unflushed) and known.is_source
+            work.draft.put(replace(left, is_source=left.is_source or was_source))
 
     def changed(self, changes: Iterable[tuple[Value | None, Value | None]], model: Model) -> None:
         """To be called before rows are handed out: a router that comes where it was finds nothing of then."""
@@ -80,7 +97,7 @@ class Flushing:
     def connected(self, switch: str, model: Model) -> None:
         """The same for a switch that was away when a router came back, which has not been sent its rows yet."""
         # What it was told by a connection that is gone, it may not have heard.
-        self._told = {left: when for left, when in self._told.items() if left.switch != switch}
+        self._told = {name: told for name, told in self._told.items() if told[0].switch != switch}
         noted = model.unflushed(switch)
         routers = self._routers(model) if noted else set()
         for left in noted:
@@ -104,26 +121,40 @@ class Flushing:
         kept = {*noted}.difference(done)
         self._done.clear()
         self._gone = {left: since for left, since in self._gone.items() if left in kept}
-        self._told = {left: since for left, since in self._told.items() if left in kept}
+        self._told = {name: told for name, told in self._told.items() if told[0] in kept}
         return [key_of(left) for left in done]
 
     def _may_tell(self, left: Unflushed, now: float) -> bool:
-        return left not in self._told or now - self._told[left] >= AGAIN_SECONDS
+        told = self._told.get(_name(left))
+        return told is None or now - told[1] >= AGAIN_SECONDS
 
     def _tell(self, left: Unflushed) -> None:
         manager = self._delivery.switches.get(left.switch)
         if manager is not None:
-            self._told[left] = self._clock()
-            self._delivery.effect(left.switch, manager.flush(key_of(left), _connections(left)))
+            self._told[_name(left)] = left, self._clock()
+            self._delivery.effect(left.switch, manager.flush(_name(left), _connections(left)))
 
     def _on_flushed(self, name: str) -> None:
-        self._done.update(left for left in self._told if key_of(left) == name)
+        if name in self._told:
+            self._done.add(self._told[name][0])
 
     def _where(self, one: Gateway | Unflushed) -> tuple[str, int]:
         return self.daemon(one.switch), one.zone
 
     def _routers(self, model: Model) -> set[tuple[str, int]]:
         return {self._where(gateway) for gateway in model.gateways()}
+
+
+def _name(left: Unflushed) -> str:
+    """What a note is called while a switch forgets; a later one of the same is called otherwise."""
+    return f"{key_of(left)}@{left.revision}"
+
+
+def _was_plain(work: Work, value: Floating) -> bool:
+    """Whether a member to which an outside address is given has gone out by its own one until then."""
+    network = work.draft.network(value.ref)
+    is_plain = network is not None and network.exit is not None and network.exit.prefix is None
+    return is_plain and value.address.version == IPV6 and value.address != value.inside
 
 
 def _by(value: Value | None) -> tuple[object, ...] | None:
@@ -136,15 +167,17 @@ def _by(value: Value | None) -> tuple[object, ...] | None:
     return None
 
 
-def _ended(gateway: Gateway, value: Gateway | Floating | Forward, revision: int) -> Unflushed:
-    left = Unflushed(gateway.switch, gateway.zone, gateway.network, revision, value.address)
+def _ended(gateway: Gateway, value: Gateway | Floating | Forward | None, revision: int) -> Unflushed:
+    left = Unflushed(gateway.switch, gateway.zone, gateway.network, revision)
     match value:
+        case None:
+            return replace(left, address=ANY_SIX)
         case Forward():
-            return replace(left, protocol=value.protocol, port=value.port, is_source=False)
+            return replace(left, address=value.address, protocol=value.protocol, port=value.port, is_source=False)
         case Floating():
             # By an address that is not translated the member may send with or without this.
-            return replace(left, is_source=value.address != value.inside)
-    return left
+            return replace(left, address=value.address, is_source=value.address != value.inside)
+    return replace(left, address=value.address)
 
 
 def _connections(left: Unflushed) -> list[Connections]:
@@ -152,6 +185,9 @@ def _connections(left: Unflushed) -> list[Connections]:
     stand_in, address = IPv4Address(SHARED_SPACE | left.zone), left.address
     if address is None:
         return [Connections(left.zone), Connections(SHARED_ZONE, source=stand_in)]
+    if address == ANY_SIX:
+        # No switch can be asked for a prefix: what the network has of IPv4 in this zone begins anew with it.
+        return [Connections(left.zone)]
     if left.port:
         return [
             Connections(zone, destination=to, protocol=left.protocol, port=left.port)
@@ -160,6 +196,7 @@ def _connections(left: Unflushed) -> list[Connections]:
     found = [Connections(left.zone, destination=address)]
     if left.is_source:
         found.append(Connections(left.zone, answered=address))
+    if left.is_source and address.version != IPV6:
         found.append(Connections(SHARED_ZONE, source=stand_in, answered=address))
     return found
 

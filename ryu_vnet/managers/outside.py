@@ -234,10 +234,10 @@ def put_forward(draft: Draft, fabric: Fabric, tenant: str, spec: ForwardSpec, wh
     gateway = draft.gateway(network.ref)
     if spec.address is not None:
         outer = _outer(spec.address, fabric.outsides[way_out.outside], f"{where}.address")
-    elif gateway is not None and gateway.address is not None:
-        outer = gateway.address
     elif way_out.address is not None:
         outer = way_out.address
+    elif gateway is not None and gateway.address is not None and gateway.outside == way_out.outside:
+        outer = gateway.address
     else:
         hint = "name one, or ask again once the network is there"
         raise Invalid(Problem(f"{where}.address", f"network {network.ref} has no outside address yet", hint))
@@ -252,6 +252,9 @@ def put_forward(draft: Draft, fabric: Fabric, tenant: str, spec: ForwardSpec, wh
     known = draft.get(f"forward/{new.outside}/{outer}/{protocol}-{spec.port}")
     if isinstance(known, Forward) and known.tenant != tenant:
         raise Conflict(f"{spec.protocol} port {spec.port} of {outer} is another tenant's: take another port")
+    for other in draft.let_in(network.ref):
+        if isinstance(other, Forward) and (other.protocol, other.port) == (protocol, spec.port):
+            draft.delete(other)  # Of a network no two addresses have one port: it is another address's now.
     draft.put(new)
     return new
 

@@ -23,7 +23,7 @@ class Questions:
         self.counts_xid = 0
         self._xid = 0
         self._flushes: dict[int, tuple[str, int]] = {}
-        """What is being forgotten: by the barrier behind that, with what asked for it."""
+        """What is being forgotten: by the barrier behind that, with what asked for it if that must not be refused."""
 
     def begin(self, version: Version) -> list[bytes]:
         """A new connection: ask for the ports, whether there are bundles, and to be told of what others change."""
@@ -67,13 +67,13 @@ class Questions:
         """Not a question either: forget connections; a barrier behind it says when that is done."""
         first = self.next_xids(len(which) + 1)
         barrier = first + len(which)
-        self._flushes[barrier] = name, first
+        self._flushes[barrier] = name, first if which[0].is_whole else 0
         asked = [messages.flush(version, first + number, one) for number, one in enumerate(which)]
         return [*asked, messages.barrier(version, barrier)]
 
     def flush_refused(self, xid: int) -> None:
-        """The switch has refused something: perhaps to forget what was named first, a whole zone. (One before 3.1 that
-        cannot forget some connections of a zone keeps those until their time is over.)"""
+        """The switch has refused something: perhaps to forget a whole zone, which is then not done. (One before 3.1
+        cannot forget some connections of a zone; these it keeps until their time is over, and is not asked again.)"""
         self._flushes = {barrier: known for barrier, known in self._flushes.items() if known[1] != xid}
 
     def flush_done(self, barrier: int) -> str | None:

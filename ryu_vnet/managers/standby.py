@@ -26,11 +26,10 @@ from typing import TYPE_CHECKING
 from ..errors import Conflict, Invalid, NotFound, Problem, VnetError
 from ..model.outside import Address, Floating, Gateway, address_mac
 from ..model.sites import Site
-from ..model.state import Draft
 from ..model.values import Place
 from ..services.neighbours import announcement
 from .communication import State
-from .exits import gateways_of, outer_six
+from .exits import gateways_of, outer_six, sharing
 from .sites import candidates, move_site
 
 if TYPE_CHECKING:
@@ -267,22 +266,6 @@ def move_gateway(
     reason = why_unfit(to, gateway.outside)
     if reason is not None:
         raise Conflict(f"{to} cannot be a gateway to {gateway.outside} now: {reason}")
-    refs = _sharing(work.draft, gateway)
+    refs = sharing(work.draft, gateway)
     _switch_over(work, dict.fromkeys(refs, to))
     return Move(network.ref, gateway.switch, to, tuple(refs))
-
-
-def _sharing(draft: Draft, gateway: Gateway) -> list[str]:
-    """A network and all that have one of its outside addresses as well, or one of theirs, and so on: an address is at
-    one gateway."""
-    found, left = {gateway.ref}, [gateway.ref]
-    while left:
-        ref = left.pop()
-        own = draft.gateway(ref)
-        addresses = {value.address for value in draft.let_in(ref) if value.outside == gateway.outside}
-        if own is not None and own.address is not None:
-            addresses.add(own.address)
-        others = {value.ref for address in addresses for value in draft.holding(gateway.outside, address)}
-        left += sorted(others - found)
-        found |= others
-    return sorted(found)

@@ -52,12 +52,13 @@ from .delivery import Delivery
 from .difference import Before, difference
 from .drift import Drift
 from .events import EVENT_PREFIX, EVENTS_KEPT, Event, EventLog, Kind, event_from, event_key, event_number
-from .exits import check_let_in, settle_exits
+from .exits import settle_exits
 from .flushing import Flushing
 from .fsck.documents import refusal
 from .history import History
 from .hops import Hops
 from .leases import Leases
+from .let_in import check_let_in
 from .listening import Listening
 from .moving import Moves, Moving
 from .placement import Placer
@@ -338,7 +339,7 @@ class System:
         self._policing.police(work, self.model, self.fabric)
         self._leases.settle(work, self.model)
         settle_exits(work, self.model, self.fabric, lambda *where: self.standby.why_unfit(*where) is None)
-        check_let_in(work, self.model)
+        check_let_in(work, self.fabric)
         check_routing(draft, self.model)
         check_sites(draft, work.fabric, self.fabric)
         self.flushing.note(work, self.model, self.fabric)
@@ -735,7 +736,7 @@ class System:
         connections of it: see `flushing`.
         """
         if resting.space == ZONES:
-            return [left.switch for left in self.model.unflushed() if left.zone == resting.identifier]
+            return sorted({left.switch for left in self.model.unflushed() if left.zone == resting.identifier})
         segment = resting.space.partition(":")[2] or None
         return [
             name

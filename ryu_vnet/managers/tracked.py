@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
+from ipaddress import IPv4Address
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..compiler.pipeline import SHARE
 from ..compiler.rows import Subject, origin_of
-from ..model.outside import SHARED_SPACE, ZONES, Gateway
+from ..model.outside import STAND_INS, ZONES, Gateway
 from ..openflow.replies import PacketIn
 from .limits import ZoneCount, limits_of
 
@@ -24,8 +25,6 @@ FULL_AGAIN_SECONDS = 600.0
 """For so long it is told once of a network that it has as many connections as it may, or no port is left for more."""
 _SOURCE = slice(26, 30)
 """Where an IPv4 packet in an Ethernet frame has its source."""
-_ZONE_BITS = 16
-"""A zone stands in the last bits of the address that stands for its network."""
 CONNECTIONS, PORTS = "connections", "ports"
 """What a network may have used up."""
 
@@ -97,7 +96,7 @@ class Tracked:
         if told.table != SHARE.table or origin is None or origin.subject is not Subject.NETWORK:
             return
         source = int.from_bytes(told.data[_SOURCE], "big")
-        if source >> _ZONE_BITS != SHARED_SPACE >> _ZONE_BITS:
+        if IPv4Address(source) not in STAND_INS:
             return
         for gateway in self._system.model.gateways():
             if gateway.network == origin.number and gateway.switch == switch and gateway.stand_in == source:

@@ -22,6 +22,8 @@ ADDRESS_MAC = 0x06_76_00_00_00_00
 SHARED_SPACE = int(IPv4Address("100.64.0.0"))
 """Where the addresses are from that stand for a whole network between its own translation and that of an outside
 address which several networks share (RFC 6598). They are on no wire."""
+STAND_INS = IPv4Network((SHARED_SPACE, 16))
+"""All of those addresses: one for each conntrack zone."""
 ZONES = "zone"
 """The space of conntrack zones, beside those of labels and tags."""
 FIRST_ZONE, LAST_ZONE = 1, 0xFFFE
@@ -167,7 +169,8 @@ class Unflushed:
 
     Without an address, those of a network whose router has left the switch, or is to leave: all of them, before the
     router, or another network's with the zone, comes there again. With one, those alone that go by an address, or by a
-    port of it, which let something in to somebody and does no more. `is_source`: also those that have left by it.
+    port of it, which let something in to somebody and does no more; with `::` whatever the network was known by in
+    IPv6. `is_source`: also those that have left by it.
 
     `network` is the network's number; `revision` is that of the change from which on this holds.
     """

@@ -287,6 +287,11 @@ class Connections(NamedTuple):
     protocol: int = 0
     port: int = 0
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether these are all of the zone."""
+        return self == Connections(self.zone)
+
 
 def flush(version: Version, xid: int, which: Connections) -> bytes:
     """Let connection tracking forget connections (nicira-ext.h), the same in both versions. There is no answer. A zone

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import struct
 import time
-from ipaddress import IPv4Address, ip_address
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from types import TracebackType
 
 from driven_system import DrivenSystem
 from memory_store import MemoryStore
 from openflow_peer import OpenFlowPeer
+from scapy.layers.inet import UDP
+from scapy.layers.inet6 import IPv6
+from scapy.layers.l2 import Ether
 from vnet_bench.dummy_ovs import DummyOvs
 
 from ryu_vnet.managers import requests
@@ -20,33 +23,39 @@ from ryu_vnet.model.outside import NextHop, router_mac
 from ryu_vnet.openflow.wire import Version
 from ryu_vnet.schema import ExitSpec, Intent, NetworkSpec
 
-HOP = IPv4Address("203.0.113.1")
+HOP, HOP6 = IPv4Address("203.0.113.1"), IPv6Address("2001:db8:ff::1")
 HOP_MAC = 0x02AABBCCDD00
-SERVER = IPv4Address("198.51.100.1")
+SERVER, SERVER6 = IPv4Address("198.51.100.1"), IPv6Address("2001:db8:feed::1")
 TENANTS = ("blue", "red")
 
 
 def intent() -> Intent:
-    """The networks of two tenants have the same subnet."""
+    """The networks of two tenants have the same subnet of IPv4; of IPv6 each has one that is known outside."""
     switches = {
         f"gw{number}": {
             "dpid": number,
             "segment": f"g{number}",
-            "uplinks": {f"inet{number}": {"outside": "internet", "addresses": [f"203.0.113.{number + 1}"]}},
+            "uplinks": {
+                f"inet{number}": {
+                    "outside": "internet",
+                    "addresses": [f"203.0.113.{number + 1}", f"2001:db8:ff::{number + 1}"],
+                }
+            },
         }
         for number in (1, 2)
     }
-    outside = {"internet": {"addresses": ["203.0.113.0/24"], "next_hops": [str(HOP)]}}
+    addresses = ["203.0.113.0/24", "2001:db8:a::/47"]
+    outside = {"internet": {"addresses": addresses, "next_hops": [str(HOP), str(HOP6)]}}
     tenants = {
         tenant: {
-            "networks": {"web": _network("gw1")},
+            "networks": {"web": _network(tenant, "gw1")},
             "nodes": {
                 f"vm{number}": {
                     "running": True,
                     "interfaces": {
                         "eth0": {
                             "mac": f"02:00:00:00:0{index}:0{number}",
-                            "ips": [f"10.0.0.1{number}"],
+                            "ips": [f"10.0.0.1{number}", f"2001:db8:a:{index}::1{number}"],
                             "at": f"gw{number}:{tenant}{number}",
                             "networks": ["web"],
                         }
@@ -63,8 +72,9 @@ def intent() -> Intent:
     return Intent.model_validate({"fabric": fabric, "tenants": tenants})
 
 
-def _network(gateway: str, **more: object) -> dict[str, object]:
-    return {"subnets": ["10.0.0.0/24"], "outside": {"network": "internet", "gateways": [gateway], **more}}
+def _network(tenant: str, gateway: str, **more: object) -> dict[str, object]:
+    subnets = ["10.0.0.0/24", f"2001:db8:a:{TENANTS.index(tenant)}::/64"]
+    return {"subnets": subnets, "outside": {"network": "internet", "gateways": [gateway], **more}}
 
 
 class _Bridges:
@@ -145,19 +155,32 @@ class GatewayPair(DrivenSystem):
 
     def route_by(self, tenant: str, gateway: str, **more: object) -> None:
         """Have a tenant's router on a gateway."""
-        spec = NetworkSpec.model_validate(_network(gateway, **more))
+        spec = NetworkSpec.model_validate(_network(tenant, gateway, **more))
         assert isinstance(spec.outside, ExitSpec)
         self.system.request(lambda work: requests.put_network(work, tenant, "web", spec))
         self.follow()
 
     def send(self, tenant: str, number: int, *ports: int) -> None:
         """A machine sends one datagram to the outside from each port."""
+        own, router = self._macs(tenant, number)
+        source = IPv4Address(f"10.0.0.1{number}")
+        self._put_in(tenant, number, [self.frame(router, own, source, SERVER, port, 53) for port in ports])
+
+    def send_six(self, tenant: str, number: int, *ports: int) -> None:
+        """The same by IPv6."""
+        own, router = (mac.to_bytes(6, "big").hex(":") for mac in self._macs(tenant, number))
+        source = f"2001:db8:a:{TENANTS.index(tenant)}::1{number}"
+        head = Ether(src=own, dst=router) / IPv6(src=source, dst=str(SERVER6))
+        self._put_in(tenant, number, [bytes(head / UDP(sport=port, dport=53)) for port in ports])
+
+    def _macs(self, tenant: str, number: int) -> tuple[int, int]:
         network = self.system.model.network(f"{tenant}/web")
         assert network is not None
-        own = int.from_bytes(bytes((2, 0, 0, 0, TENANTS.index(tenant), number)), "big")
-        source, router = IPv4Address(f"10.0.0.1{number}"), router_mac(network.number)
-        frames = [self.frame(router, own, source, SERVER, port, 53).hex() for port in ports]
-        self.bridges.ovs[f"gw{number}"].appctl("netdev-dummy/receive", f"{tenant}{number}", *frames)
+        return int.from_bytes(bytes((2, 0, 0, 0, TENANTS.index(tenant), number)), "big"), router_mac(network.number)
+
+    def _put_in(self, tenant: str, number: int, frames: list[bytes]) -> None:
+        ovs = self.bridges.ovs[f"gw{number}"]
+        ovs.appctl("netdev-dummy/receive", f"{tenant}{number}", *(frame.hex() for frame in frames))
 
     def frame(self, to: int, own: int, source: IPv4Address, target: IPv4Address, port: int, asked: int) -> bytes:
         """A UDP datagram without anything in it."""
@@ -184,4 +207,5 @@ class GatewayPair(DrivenSystem):
 
 def _next_hops(work: Work) -> None:
     for number in (1, 2):
-        work.draft.put(NextHop(f"gw{number}", f"inet{number}", ip_address(str(HOP)), HOP_MAC))
+        for hop in (HOP, HOP6):
+            work.draft.put(NextHop(f"gw{number}", f"inet{number}", hop, HOP_MAC))

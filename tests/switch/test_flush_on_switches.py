@@ -216,3 +216,39 @@ def test_what_is_over_is_remembered_by_a_controller_that_starts_anew(pair: Gatew
     pair.start_anew()
     wait_for_flush(pair)
     assert pair.connections("gw1") == {red: 2, blue: 2, SHARED_ZONE: 4}
+
+
+def send_both_ways(pair: GatewayPair) -> tuple[int, int]:
+    """Each tenant's machine has two connections by IPv4 and two by IPv6, as it is. Returns the two zones."""
+    both_send(pair)
+    for tenant in ("blue", "red"):
+        pair.send_six(tenant, 1, 1001, 1002)
+    red, blue = pair.zone("red"), pair.zone("blue")
+    knows(pair, {red: 4, blue: 4, SHARED_ZONE: 4})
+    return red, blue
+
+
+def told(pair: GatewayPair, zone: int) -> str:
+    return pair.bridges.ovs["gw1"].appctl("dpctl/dump-conntrack", f"zone={zone}")
+
+
+def test_what_a_network_has_by_ipv6_ends_with_its_prefix_outside(pair: GatewayPair) -> None:
+    red, blue = send_both_ways(pair)
+    pair.route_by("red", "gw1", prefix="2001:db8:b:1::/64")
+    wait_for_flush(pair)
+    assert pair.connections("gw1") == {blue: 4, SHARED_ZONE: 4}
+    pair.send_six("red", 1, 1001)
+    knows(pair, {red: 1, blue: 4, SHARED_ZONE: 4})
+    assert "dst=2001:db8:b:1::11" in told(pair, red)
+
+
+def test_what_a_member_has_by_its_own_address_ends_when_it_is_given_another(pair: GatewayPair) -> None:
+    red, blue = send_both_ways(pair)
+    spec = FloatingSpec(network="web", inside="2001:db8:a:1::11")
+    pair.system.request(lambda work: put_floating(work.draft, work.fabric, "red", "2001:db8:b::77", spec))
+    pair.follow()
+    wait_for_flush(pair)
+    assert pair.connections("gw1") == {red: 2, blue: 4, SHARED_ZONE: 4}
+    pair.send_six("red", 1, 1001)
+    knows(pair, {red: 3, blue: 4, SHARED_ZONE: 4})
+    assert "dst=2001:db8:b::77" in told(pair, red)

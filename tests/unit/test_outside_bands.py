@@ -276,7 +276,11 @@ def test_who_has_a_floating_address_is_not_let_in_to_by_the_other_that_he_has() 
 
 def test_a_gateway_moves_to_where_others_are_routed_into_its_network() -> None:
     """There it is known already where members are; but not yet that IPv6 is translated."""
-    scene = Scene()
+
+    def apart(known: Document) -> None:
+        known["tenants"]["blue"]["networks"]["web"]["outside"]["address"] = "203.0.113.78"
+
+    scene = Scene(apart)
     system = scene.world.system
     assert system.model.gateway("red/web").switch == "gw1"  # type: ignore[union-attr]
 
