@@ -361,12 +361,11 @@ def _interface(
 def _at(work: Work, interface: Interface, place: Place | None) -> Interface:
     """An interface at another place, or at none, where it is at once: it does not move there. Its first one gives it a
     MAC address, where it has none."""
-    interface = replace(interface, target=None, left=None, discovered=False)
-    if place is None or interface.known_mac is not None:
-        return replace(interface, place=place)
-    mac = choose_mac(work.draft, work.fabric, place, interface.number, work.macs)
-    work.macs.add(mac)
-    return replace(interface, place=place, known_mac=mac, chosen=True)
+    mac, chosen = interface.known_mac, interface.chosen
+    if place is not None and mac is None:
+        mac, chosen = choose_mac(work.draft, work.fabric, place, interface.number, work.macs), True
+        work.macs.add(mac)
+    return replace(interface, place=place, known_mac=mac, chosen=chosen, target=None, left=None, discovered=False)
 
 
 def at_places(work: Work, node: Node, places: Mapping[str, Place]) -> Node:
