@@ -47,7 +47,12 @@ class Agenda:
         As part of a `rollout` what is new is due now, what changes at its phase 2, what goes at its phase 3.
         """
         self._standing.wish(before)
-        wanted = self._standing.wanted
+        off, wanted = self._standing.off, self._standing.wanted
+        if rollout is None and not self._later and not self.rejected and before.keys() <= off.keys():
+            # As most are: nothing is refused or waits, and the switch has none of it.
+            self._since.update(dict.fromkeys(before, serial))
+            self.due.update(dict.fromkeys(before))
+            return
         for key, value in before.items():
             self._later.pop(key, None)
             if rollout is not None and value is not None:

@@ -145,9 +145,9 @@ class Programme:
             contents, mine = self.contents[name], own.get(name, ())
             touched = before.setdefault(name, {})
             if unit.kind in _ROWS_ONLY and not mine and not _has_meters(rows) and contents.rows.keys().isdisjoint(rows):
-                # As most are: all of it is new.
-                for key in rows:
-                    touched.setdefault(key, None)
+                # As most are: all of it is new, or was another's who has just given it up.
+                is_new = touched.keys().isdisjoint(rows)
+                touched.update(dict.fromkeys(rows if is_new else [key for key in rows if key not in touched]))
                 contents.rows.update(rows)  # type: ignore[arg-type]
                 continue
             for key, value in rows.items():

@@ -32,8 +32,13 @@ class Standing:
 
     def wish(self, before: Before) -> None:
         """Something else is wanted under these keys than before."""
+        rows, off = self.wanted.rows, self.off
         for key, value in before.items():
-            self.found(key, self.off.get(key, value))
+            has = off.get(key, value)
+            if (rows.get(key) if isinstance(key, bytes) else self.wanted.get(key)) == has:
+                off.pop(key, None)
+            else:
+                off[key] = has
 
     def found(self, key: Key, value: bytes | None) -> None:
         """The switch has this under a key."""

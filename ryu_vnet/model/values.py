@@ -216,6 +216,8 @@ class Node:
 
     def networks_of(self, interface: Interface) -> list[str]:
         """The references of the networks that an interface of this node is in, sorted."""
+        if len(interface.networks) == 1:  # Nearly all are, and this is asked for often.
+            return [f"{self.tenant}/{interface.networks[0]}"]
         return [f"{self.tenant}/{name}" for name in interface.networks]
 
     def interface(self, name: str) -> Interface | None:
