@@ -18,7 +18,7 @@ from ..managers.communication import State
 from ..managers.drift_report import drift_summary
 from ..managers.gateway_status import gateway_statuses
 from ..managers.outside_status import outside_statuses
-from ..managers.specs import outside_spec, uplink_spec
+from ..managers.specs import outside_spec, tunnel_spec, uplink_spec
 from ..managers.status import (
     link_statuses,
     pending,
@@ -105,6 +105,7 @@ def _declared_spec(fabric: Fabric) -> FabricSpec:
                 capacity=fabric.capacities.get(name),
                 learn={learn.port: LearnSpec(tenant=learn.tenant, most=learn.most) for learn in switch.learn},
                 uplinks={uplink.port: uplink_spec(uplink) for uplink in switch.uplinks},
+                tunnels={tunnel.port: tunnel_spec(tunnel) for tunnel in switch.tunnels},
             )
             for name, switch in sorted(fabric.switches.items())
         },

@@ -71,6 +71,17 @@ def _let_in(client: Client, tenant: str) -> Json:
     return found
 
 
+def _sites(client: Client, tenant: str) -> Json:
+    """The remote sites of a tenant by name, where it has any."""
+    from ..schema import SiteSpec
+
+    found = {}
+    for site in client.sites(tenant):
+        spec = SiteSpec.model_validate({name: site[name] for name in SiteSpec.model_fields})
+        found[site["name"]] = spec.model_dump(exclude_defaults=True)
+    return {"sites": found} if found else {}
+
+
 def _routers(client: Client, tenant: str) -> Json:
     """The routers of a tenant by name, where it has any."""
     from ..schema import RouterSpec
@@ -116,7 +127,13 @@ def intent(client: Client, names: Iterable[str], *, fabric: bool) -> Json:
     policies = _policies(client) if fabric else {}
     found |= {"policies": policies} if policies else {}
     found["tenants"] = {
-        name: {"networks": dict(networks), "nodes": dict(nodes), **_routers(client, name), **_let_in(client, name)}
+        name: {
+            "networks": dict(networks),
+            **_sites(client, name),
+            "nodes": dict(nodes),
+            **_routers(client, name),
+            **_let_in(client, name),
+        }
         for name, networks, nodes in _tenants(client, names)
     }
     return found
@@ -139,6 +156,8 @@ def lines(client: Client, names: Iterable[str], *, fabric: bool) -> Iterator[str
             empty = False
         yield f"{_INDENT}{_scalar(name)}:"
         yield from _block("networks", ((key, _flow(spec)) for key, spec in networks), 2)
+        for key, sites in _sites(client, name).items():
+            yield from _block(key, ((site, _flow(spec)) for site, spec in sites.items()), 2)
         yield from _node_lines(nodes)
         for key, routers in _routers(client, name).items():
             yield from _block(key, ((router, _flow(spec)) for router, spec in routers.items()), 2)

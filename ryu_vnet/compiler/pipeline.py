@@ -338,6 +338,7 @@ ROUTE = Stage(
         f.IPV6_SRC,
         f.IPV6_DST,
         f.IP_TTL,
+        f.IP_FRAG,
         f.IP_PROTO,
         f.TCP_SRC,
         f.TCP_DST,

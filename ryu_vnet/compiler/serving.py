@@ -238,7 +238,10 @@ def _answers(access: Access, version: int) -> Iterator[tuple[FieldMatch, ...]]:
         protocol = _protocol(number, version)
         if number == ICMP:
             kind = f.ICMPV4_TYPE if version == 4 else f.ICMPV6_TYPE
-            yield from ((protocol, FieldMatch(kind, reply)) for reply in _REPLIES[version])
+            for reply in _REPLIES[version]:
+                # Fragments have no type that a switch sees: it takes them for the type 0.
+                whole = (FieldMatch(f.IP_FRAG, 0),) if reply == 0 else ()
+                yield protocol, *whole, FieldMatch(kind, reply)
         elif number not in _PORTS:
             yield (protocol,)
         else:

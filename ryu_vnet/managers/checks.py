@@ -77,14 +77,14 @@ def draft_problems(draft: Draft, fabric: Fabric, nodes: list[Node], rules: Ruleb
             where = f"tenants.{node.tenant}.nodes.{node.name}.interfaces.{interface.name}.at"
             if interface.place is not None:
                 yield from _place_problems(fabric, wires, interface.place, where)
-                if interface.site is None and interface.place in fabric.tunnels:
-                    hint = "site: NAME in place of a port"
-                    yield Problem(where, f"port {interface.place} leads to remote sites", hint)
             elif node.present:
                 what = "running" if node.running else "prepared"
                 yield Problem(where, f"a {what} node needs a place for each interface", "switch:port, as host1:vnet0")
             if interface.target is not None:
                 yield from _place_problems(fabric, wires, interface.target, where)
+            for place in (interface.place if interface.site is None else None, interface.target):
+                if place in fabric.tunnels:
+                    yield Problem(where, f"port {place} leads to remote sites", "site: NAME in place of a port")
         yield from _claim_problems(draft, fabric, node, rules)
 
 

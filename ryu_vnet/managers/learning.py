@@ -103,6 +103,7 @@ def take(work: Work, place: Place, learn: Learn, found: Found) -> None:
     """Have the node run that was found at a port; one with interfaces elsewhere does so when all of them have a place.
     Nothing says of a new one which IP addresses it has: they are not checked, its MAC address is."""
     if found.node is None:
+        requests.require_tenant(work, learn.tenant)
         interface = Interface("eth0", work.allocator.interface_number(), found.mac, (), place, discovered=True)
         labels = ((LEARNED_LABEL, str(place)),)
         node = Node(learn.tenant, learned_name(found.mac), True, (interface,), labels=labels)

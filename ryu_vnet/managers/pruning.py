@@ -18,16 +18,17 @@ from ..schema import Intent, TenantSpec
 from . import requests
 from .outside import parse_address
 from .requests import Work
+from .sites import delete_site
 
-_KINDS = ("tenant/", "network/", "node/", "floating/", "forward/", "router/")
+_KINDS = ("tenant/", "network/", "node/", "floating/", "forward/", "router/", "site/")
 """What the keys of values begin with that may be removed so."""
 _NAMED = 5
 """Members that are named where a network cannot be removed."""
 
 
 class Prune(str, Enum):
-    """What is removed: nothing, what the tenants that are named have of networks, nodes, routers, floating
-    addresses and forwarded ports, or also all other tenants."""
+    """What is removed: nothing, what the tenants that are named have of networks, nodes, sites, routers,
+    floating addresses and forwarded ports, or also all other tenants."""
 
     NONE = "none"
     NAMED = "named"
@@ -59,16 +60,19 @@ def _prune(work: Work, intent: Intent, prune: Prune) -> None:
         _prune_let_in(work, name, spec)
         _prune_routers(work, name, spec)
         _prune_nodes(work, name, spec)
+        _prune_sites(work, name, spec)
         found += _prune_networks(work, name, spec)
     if prune is Prune.ALL and "tenants" in intent.model_fields_set:
-        nothing = TenantSpec(networks={}, nodes={}, routers={}, floating={}, forwards=[])
+        nothing = TenantSpec(networks={}, nodes={}, sites={}, routers={}, floating={}, forwards=[])
         for tenant in work.draft.tenants():
             if tenant.name not in intent.tenants:
                 _prune_let_in(work, tenant.name, nothing)
                 _prune_routers(work, tenant.name, nothing)
                 _prune_nodes(work, tenant.name, nothing)
+                _prune_sites(work, tenant.name, nothing)
                 found += _prune_networks(work, tenant.name, nothing)
-                work.draft.delete(tenant)
+                if not found:
+                    requests.delete_tenant(work, tenant.name)
     if found:
         raise Invalid(found)
 
@@ -101,6 +105,14 @@ def _prune_nodes(work: Work, tenant: str, spec: TenantSpec) -> None:
         for node in work.draft.nodes(tenant):
             if node.name not in spec.nodes:
                 work.draft.delete(node)
+
+
+def _prune_sites(work: Work, tenant: str, spec: TenantSpec) -> None:
+    """Sites behind nodes, which may be there, and before networks, which extend to them."""
+    if "sites" in spec.model_fields_set:
+        for site in work.draft.sites(tenant):
+            if site.name not in spec.sites:
+                delete_site(work.draft, tenant, site.name)
 
 
 def _prune_networks(work: Work, tenant: str, spec: TenantSpec) -> Iterator[Problem]:

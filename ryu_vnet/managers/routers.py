@@ -82,6 +82,10 @@ def _access(spec: AccessSpec, where: str) -> Access:
             raise Invalid(Problem(f"{where}.port", f"port {spec.port} of no protocol", "protocol: tcp, udp or sctp"))
         return EVERYTHING
     protocol = parse_protocol(spec.protocol, f"{where}.protocol")
+    if not protocol:
+        raise Invalid(
+            Problem(f"{where}.protocol", "protocol 0 is none", "tcp, udp, icmp, ...; or leave it out for all")
+        )
     protocol = _ICMP if protocol == _ICMPV6 else protocol
     if spec.port is None:
         return Access(protocol)
@@ -103,6 +107,8 @@ def check_routing(draft: Draft, model: Model) -> None:
     if not concerned:
         return
     routing = draft.routing
+    # A partner's other partners may have the addresses that are new here.
+    concerned |= {partner for ref in concerned for partner in routing.partners(ref)}
     for ref in sorted(concerned):
         together = [ref, *routing.partners(ref)]
         networks = [network for each in together if (network := draft.network(each)) is not None]

@@ -60,6 +60,10 @@ def put_site(draft: Draft, fabric: Fabric, allocator: Allocator, tenant: str, na
     number = known.number if known is not None else allocator.interface_number()
     asked = Site(tenant, name, spec.network, number, protocol, remote, spec.key, "", "", tuple(spec.gateways), spec.mtu)
     switch = _switch(asked, known.switch if known is not None else None, fabric, where)
+    tunnel = _tunnel(asked, switch, fabric)
+    if tunnel is not None and asked.mtu is not None and asked.mtu > tunnel.mtu:
+        what = f"{asked.mtu} bytes are more than the tunnel port {switch}:{tunnel.port} takes"
+        raise Invalid(Problem(f"{where}.mtu", what, f"{tunnel.mtu} at most, or leave it out"))
     _put(draft, fabric, asked, switch, where)
 
 
@@ -140,9 +144,6 @@ def _put(draft: Draft, fabric: Fabric, site: Site, switch: str, where: str) -> N
         raise Conflict(f"{switch} has no {site.protocol.value} tunnel for site {site.ref}")
     new = replace(site, switch=switch, port=tunnel.port)
     _check_remote(new, fabric, where)
-    if site.mtu is not None and site.mtu > tunnel.mtu:
-        what = f"{site.mtu} bytes are more than the tunnel port {switch}:{tunnel.port} takes"
-        raise Invalid(Problem(f"{where}.mtu", what, f"{tunnel.mtu} at most, or leave it out"))
     if new.inner_mtu(tunnel.mtu) < LEAST_MTU:
         lost = new.protocol.overhead(new.remote.version)
         what = f"{new.inner_mtu(tunnel.mtu)} bytes of IP would be left for machines"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..fabric.declared import Outside, Uplink
+from ..fabric.tunnels import Tunnel
 from ..model.outside import Exit, Subnet
 from ..model.routing import EVERYTHING, Access, Router
 from ..model.traffic import Term, format_ethertype, format_ports, format_protocol
@@ -16,6 +17,7 @@ from ..schema import (
     RuleSpec,
     SubnetSpec,
     TrafficSpec,
+    TunnelSpec,
     UplinkSpec,
 )
 from .limits import exit_bandwidth_spec
@@ -75,6 +77,11 @@ def _access_spec(access: Access) -> AccessSpec:
 def uplink_spec(uplink: Uplink) -> UplinkSpec:
     """What `outside.uplinks_of` makes this uplink of."""
     return UplinkSpec(outside=uplink.outside, addresses=[str(own) for own in uplink.addresses])
+
+
+def tunnel_spec(tunnel: Tunnel) -> TunnelSpec:
+    """What `sites.tunnels_of` makes this tunnel port of."""
+    return TunnelSpec(protocol=tunnel.protocol.value, address=str(tunnel.address), mtu=tunnel.mtu)
 
 
 def outside_spec(outside: Outside) -> OutsideSpec:

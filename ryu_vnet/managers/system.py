@@ -22,7 +22,7 @@ from typing import Any
 
 from ..compiler.presence import Extent, Presence
 from ..compiler.rows import Subject, origin_of
-from ..errors import Conflict, NotFound, StoreError
+from ..errors import Conflict, Invalid, NotFound, StoreError
 from ..fabric.declared import Fabric
 from ..fabric.documents import (
     ADMITTED_PREFIX,
@@ -506,7 +506,7 @@ class System:
 
         def arrive() -> None:
             self._arriving.discard(who)
-            with suppress(Conflict, NotFound):  # It was stopped or deleted meanwhile.
+            with suppress(Conflict, Invalid, NotFound):  # It was stopped or deleted, or its place taken, meanwhile.
                 if self.request(lambda work: moves.arrive(work, *who)).changed:
                     self.note("node", f"{who.tenant}/{who.node}", f"{who.interface} has arrived where it moved to")
 

@@ -11,6 +11,8 @@ brackets, which both programs refuse.
 
 from __future__ import annotations
 
+import hashlib
+import re
 from dataclasses import dataclass
 from enum import Enum
 from ipaddress import IPv4Interface, IPv6Interface
@@ -30,6 +32,8 @@ IKE_PROPOSAL = "aes256gcm16-prfsha256-ecp256"
 ESP_PROPOSAL = "aes256gcm16-ecp256"
 DPD_SECONDS = 10
 VXLAN_PORT = 4789
+_NAME_LENGTH, _HASH_LENGTH = 5, 5
+_NOT_IN_QUOTES = frozenset('"\\\r\n')
 
 
 class End(Enum):
@@ -64,8 +68,10 @@ class Protected:
 
     @property
     def device(self) -> str:
-        """What the protection is called at both ends: a device has 15 characters at most."""
-        return f"vnet-{self.name.partition('/')[2]}"[:15]
+        """What the protection is called at both ends: no two sites the same, by a hash, so that a machine may protect
+        many. A device has 15 characters at most, and swanctl.conf takes no dots in names."""
+        plain = re.sub("[^A-Za-z0-9]", "", self.name.partition("/")[2])
+        return f"vnet-{plain[:_NAME_LENGTH]}{hashlib.sha256(self.name.encode()).hexdigest()[:_HASH_LENGTH]}"
 
     @property
     def alone(self) -> str:
@@ -144,6 +150,9 @@ def ipsec(site: Protected, end: End, keys: Keys = Keys()) -> str:
     site.check()
     if site.peer is None:
         raise Invalid(Problem("peer", "IPsec needs to know where the site is", "--peer ADDRESS"))
+    if keys.secret is not None and not _NOT_IN_QUOTES.isdisjoint(keys.secret):
+        hint = "one without quotation marks, backslashes and line breaks: openssl rand -base64 32"
+        raise Invalid(Problem("secret", "it has characters that a file of strongSwan does not take", hint))
     is_gateway = end is End.GATEWAY
     # A selector must contain an address that the protecting machine itself has: so it is the whole link.
     selectors = (str(site.own.network), site.alone)

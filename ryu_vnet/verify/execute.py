@@ -224,9 +224,14 @@ class Visit:
 
     def _check_larger(self, task: _Task, action: CheckLarger) -> None:
         """The rest of the row, which alone sees the bit, is executed on a copy: whoever resubmitted to it goes on with
-        the packet as it was before."""
+        the packet as it was before. What was set until here is written first."""
         size = task.copy.packet.size
         copy = task.copy.branch()
+        try:
+            copy.packet = copy.packet.settled()
+        except Invalid as error:
+            self._give_up(task.table, str(error))
+            return
         bit = 1 << action.bit
         value = copy.read(action.target) or 0
         copy.write(action.target, value | bit if size > action.size else value & ~bit)

@@ -1,9 +1,9 @@
 """Fields of ARP, IP and what follows it, overwritten: first as the switch sees them, then in the bytes that leave.
 
 Open vSwitch keeps two views of a packet whose fields are set, as it was and as it is to be, and puts the difference
-into the bytes when it next sends or tracks the packet. Checksums are corrected by what has changed, not computed anew
-(RFC 1624): one that was wrong stays wrong, but where flags or the option of neighbour discovery are set. A UDP checksum
-of zero, which says that there is none, stays zero (RFC 768).
+into the bytes when it next sends or tracks the packet, or looks how large it is. Checksums are corrected by what has
+changed, not computed anew (RFC 1624): one that was wrong stays wrong, but where flags or the option of neighbour
+discovery are set. A UDP checksum of zero, which says that there is none, stays zero (RFC 768).
 
 What Open vSwitch 3.1 leaves as it was, though set: everything in a packet of protocol 0; RARP; ports that were both 0.
 

@@ -116,10 +116,13 @@ class Packet:
 
     def to_bytes(self) -> bytes:
         """The bytes on the wire. Raises Invalid where a field was set that is not written (`overwrite`)."""
-        payload = self.payload
-        if self.before is not None:
-            payload = written(payload, self.eth_type, self.before, self.upper)
-        return self._header() + b"".join(label.to_bytes() for label in self.labels) + payload
+        return self._header() + b"".join(label.to_bytes() for label in self.labels) + self.settled().payload
+
+    def settled(self) -> Packet:
+        """The packet with all that was set of it written into its bytes. Raises as `to_bytes`."""
+        if self.before is None:
+            return self
+        return replace(self, payload=written(self.payload, self.eth_type, self.before, self.upper), before=None)
 
     def _header(self) -> bytes:
         if not self.type_field:

@@ -24,6 +24,9 @@ from ryu_vnet.fabric.documents import fabric_document
 from ryu_vnet.managers import requests
 from ryu_vnet.managers.requests import Work
 from ryu_vnet.managers.system import System
+from ryu_vnet.model.outside import Floating, Forward
+from ryu_vnet.model.routing import Router
+from ryu_vnet.model.sites import Site
 from ryu_vnet.model.values import Network, Node, Tenant, Value
 from ryu_vnet.schema import Intent, InterfaceSpec, NodeSpec
 
@@ -38,15 +41,16 @@ def told(system: System) -> tuple[Any, list[Value]]:
 
 
 def _is_told(value: Value) -> bool:
-    return isinstance(value, Tenant | Network | Node)
+    return isinstance(value, Tenant | Network | Node | Site | Router | Floating | Forward)
 
 
 def _bare(value: Value) -> Value:
     if isinstance(value, Network):
         return replace(value, number=0)
     if isinstance(value, Node):
-        return replace(value, interfaces=tuple(replace(one, number=0, chosen=False) for one in value.interfaces))
-    return value
+        bare = (replace(one, number=0, chosen=False, site_number=0) for one in value.interfaces)
+        return replace(value, interfaces=tuple(bare))
+    return replace(value, number=0) if isinstance(value, Site) else value
 
 
 ATTRIBUTES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=40).filter(str.isprintable)
@@ -103,6 +107,22 @@ def test_applied_to_an_empty_controller_it_gives_the_same(
     for same in (file.intent, exported.intent(client, (), fabric=True)):
         planned = client.plan(same, prune="all")["plan"]
         assert not planned["changed"], planned
+
+
+@pytest.mark.parametrize("name", ["internet", "sites"])
+def test_what_leads_outside_is_exported_too(name: str, tmp_path: Path) -> None:
+    intent = Intent.model_validate(yaml.safe_load((FIGURE.parent / f"{name}.yaml").read_text()))
+    system, other = applied(intent), new_system()
+    client, empty = client_of(system), client_of(other)
+    text = "\n".join(exported.lines(client, (), fabric=True))
+    again = read_again(text, tmp_path).intent
+    for same in (again, exported.intent(client, (), fabric=True)):
+        planned = client.plan(same, prune="all")["plan"]
+        assert not planned["changed"], planned
+    empty.apply(again)
+    assert told(other) == told(system)
+    assert "\n".join(exported.lines(empty, (), fabric=True)) == text
+    assert ("sites:" in text and "tunnels:" in text) == (name == "sites")
 
 
 @given(st.text() | st.from_regex(r"[0-9a-fA-FxobeEnyYtruOF.:_+~-]{1,9}", fullmatch=True))

@@ -502,7 +502,7 @@ SEEDS = st.integers(0, 2**32)
 HISTORIES = st.lists(st.tuples(st.sampled_from(KINDS), SEEDS), min_size=6, max_size=25)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(intents(several=True, remote=True), fabrics(), HISTORIES)
 def test_after_every_step_the_contents_are_those_compiled_from_nothing(
     intent: Intent, other: FabricSpec, steps: Steps

@@ -217,7 +217,7 @@ KINDS = (
 HISTORIES = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 2**32)), min_size=8, max_size=30)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(intents(several=True), fabrics(), st.integers(0, 2**32), HISTORIES)
 def test_after_every_step_the_contents_are_those_compiled_from_nothing(
     intent: Intent, other: FabricSpec, seed: int, steps: Steps

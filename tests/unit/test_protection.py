@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from configparser import ConfigParser
 from ipaddress import ip_address, ip_interface
 from typing import Any
@@ -30,6 +31,20 @@ def read(text: str) -> ConfigParser:
     parser = ConfigParser()
     parser.read_string(text)
     return parser
+
+
+def test_no_two_sites_have_one_name_and_none_has_what_a_device_or_swanctl_does_not_take() -> None:
+    names = ["red/paris", "blue/paris", "red/warehouse-east", "red/warehouse-west", "red/a.b", "red/a-b", "red/a"]
+    devices = [site(name=name).device for name in names]
+    assert len({*devices}) == len(names)
+    assert all(re.fullmatch("vnet-[A-Za-z0-9]{6,10}", device) for device in devices)
+    assert f"vnet-{'paris'}" in devices[0] and f"conf.d/{devices[4]}.conf" in ipsec(site(name="red/a.b"), End.SITE)
+
+
+@pytest.mark.parametrize("secret", ['a"b', "a\\b", "a\nb"])
+def test_a_secret_that_would_break_the_file_is_refused(secret: str) -> None:
+    with pytest.raises(Invalid, match="strongSwan does not take"):
+        ipsec(site(), End.SITE, Keys(secret=secret))
 
 
 def test_the_ends_of_wireguard_let_each_other_through_and_nothing_else() -> None:

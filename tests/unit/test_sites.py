@@ -14,11 +14,12 @@ from ryu_vnet.compiler.text import Style, row_text
 from ryu_vnet.errors import Conflict, Invalid, NotFound, VnetError
 from ryu_vnet.fabric.documents import fabric_document, fabric_from
 from ryu_vnet.fabric.tunnels import Tunnel
-from ryu_vnet.managers import moves, requests
+from ryu_vnet.managers import moves, pruning, requests
 from ryu_vnet.managers.allocation import Allocator
 from ryu_vnet.managers.explain import Meanings, Names
 from ryu_vnet.managers.fsck.checks import faults_of
 from ryu_vnet.managers.fsck.finding import Case
+from ryu_vnet.managers.pruning import Prune
 from ryu_vnet.managers.sites import delete_site, move_site, put_site
 from ryu_vnet.managers.system import System
 from ryu_vnet.model.documents import from_document, to_document
@@ -407,3 +408,60 @@ def test_networks_of_policies_reach_no_site() -> None:
     system.request(lambda work: requests.put_network(work, "red", "more", NetworkSpec()))
     with pytest.raises(Invalid, match="and would be in more"):
         system.request(lambda work: requests.attach(work, "red", "more", "p1", None))
+
+
+# --- what is at odds with sites ---------------------------------------------------------------------------------------
+
+
+def test_nobody_moves_to_a_tunnel_port_and_no_tunnel_comes_where_somebody_moves_to() -> None:
+    system = started()
+    with pytest.raises(Invalid, match="port gw1:vxlan0 leads to remote sites"):
+        system.request(lambda work: moves.move(work, "red", "vm1", {"eth0": "gw1:vxlan0"}) and None)
+    system.request(lambda work: moves.move(work, "red", "vm1", {"eth0": "gw2:new"}) and None)
+    known = deepcopy(BASE)
+    known["fabric"]["switches"]["gw2"]["tunnels"]["new"] = {"protocol": "gre", "address": "192.0.2.20"}
+    with pytest.raises(Invalid, match="port gw2:new leads to remote sites"):
+        apply(system, {"fabric": known["fabric"]})
+
+
+def test_a_site_goes_to_a_gateway_whose_tunnel_takes_less_than_it_was_given() -> None:
+    known = deepcopy(BASE)
+    known["fabric"]["switches"]["gw1"]["tunnels"]["vxlan0"]["mtu"] = 1600
+    known["tenants"]["red"]["sites"]["paris"] = {**PARIS, "mtu": 1550}
+    system = new_system()
+    apply(system, known)
+    plug_everything(system)
+    move(system, "gw2")
+    site = system.model.site("red/paris")
+    assert site is not None and site.switch == "gw2" and site.inner_mtu(1500) == 1450
+    with pytest.raises(Invalid, match="1601 bytes are more than"):
+        put(system, "other", remote="198.51.100.11", mtu=1601, gateways=["gw1"])
+
+
+def prune(system: System, how: Prune, **tenants: Json) -> None:
+    intent = Intent.model_validate({"tenants": tenants})
+    system.request(lambda work: pruning.apply(work, intent, how))
+
+
+def test_sites_that_are_not_named_are_removed_behind_who_is_there_and_before_their_network() -> None:
+    system = started()
+    prune(system, Prune.NAMED, red={"networks": {"web": {}}})
+    assert system.model.site("red/paris") is not None
+    with pytest.raises(Conflict, match=r"2 node\(s\) are at site red/paris"):
+        prune(system, Prune.NAMED, red={"sites": {}})
+    prune(system, Prune.NAMED, red={"nodes": {}, "sites": {}})
+    assert system.model.sites() == [] and system.model.network("red/web") is not None
+    system = started()
+    prune(system, Prune.ALL)
+    assert [*system.model.tenants()] == [] and system.model.sites() == []
+
+
+def test_a_tenant_that_machines_are_learned_for_is_not_pruned() -> None:
+    known = deepcopy(BASE)
+    known["fabric"]["switches"]["host1"]["learn"] = {"l0": {"tenant": "blue"}}
+    known["tenants"]["blue"] = {}
+    system = new_system()
+    apply(system, known)
+    with pytest.raises(Conflict, match="machines of tenant blue are learned on 1 port"):
+        prune(system, Prune.ALL, red={})
+    assert system.model.tenant("blue") is not None
