@@ -23,6 +23,7 @@ from ..compiler.rows import (
 from ..errors import Invalid
 from . import rewrite
 from .header_fields import field_value, with_field, with_top
+from .overwrite import actions_see
 from .packet import ETHERNET, Packet, parse
 from .text import field_name, value_text
 
@@ -133,7 +134,8 @@ def change(copy: Copy, action: Action) -> str:
 def _move(copy: Copy, action: Move) -> str:
     """Copy bits from field to field; nothing happens where the packet lacks one of the two."""
     source, target = copy.read(action.source), copy.read(action.target)
-    if source is None or target is None:
+    seen = all(actions_see(copy.packet.upper, field.name) for field in (action.source, action.target))
+    if source is None or target is None or not seen:
         return f"{field_name(action.target)} absent"
     ones = (1 << action.bits) - 1
     bits = (source >> action.source_offset & ones) << action.target_offset

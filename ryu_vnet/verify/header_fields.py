@@ -86,8 +86,7 @@ def _of_icmpv6(read: Callable[[Icmpv6], int], *types: int) -> Callable[[Packet],
         if not isinstance(upper, Ip) or upper.version != 6 or upper.proto != PROTO_ICMPV6:
             return None
         message = upper.transport if isinstance(upper.transport, Icmpv6) else Icmpv6(0)
-        # Fields of discovery are there with code 0 alone: once another is set, they are neither read nor written.
-        return read(message) if not types or (message.type in types and not message.code) else None
+        return read(message) if not types or message.type in types else None
 
     return value
 

@@ -97,6 +97,13 @@ def _with_transport_field(transport: Any, name: str, value: int) -> Any:
     return replace(transport, **{attribute: value}) if has_it else transport
 
 
+def actions_see(upper: Upper, name: str) -> bool:
+    """Whether actions read and write a field that rows see: one of discovery only while the message's code is 0."""
+    if name not in _DISCOVERY_FIELDS:
+        return True
+    return isinstance(upper, Ip) and isinstance(upper.transport, Icmpv6) and upper.transport.code == 0
+
+
 def written(payload: bytes, eth_type: int, was: Upper, now: Upper) -> bytes:
     """The bytes after the EtherType, in which a switch saw `was`, as it sends them once it is to be `now`.
 
