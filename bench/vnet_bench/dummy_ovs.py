@@ -18,6 +18,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 
+from .sockets import listens
+
 SCHEMA = Path("/usr/share/openvswitch/vswitch.ovsschema")
 PROTOCOLS = "OpenFlow13,OpenFlow14"
 START_SECONDS = 20.0
@@ -153,10 +155,10 @@ class DummyOvs:
 
     def _wait_for(self, path: Path) -> None:
         deadline = time.monotonic() + START_SECONDS
-        while not path.exists():
+        while not listens(path):
             self.check_alive()
             if time.monotonic() > deadline:
-                raise RuntimeError(f"{self._daemons[-1].args!r} did not create {path}:\n{self._logs()}")
+                raise RuntimeError(f"{self._daemons[-1].args!r} does not listen at {path}:\n{self._logs()}")
             time.sleep(0.01)
 
     def _logs(self) -> str:

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from .sockets import listens
+
 PACKAGES = {
     "ovn-northd": "ovn-central",
     "ovn-nbctl": "ovn-common",
@@ -101,7 +103,7 @@ class Children:
         def up() -> bool:
             if process.poll() is not None:
                 raise TimeoutError(f"{program} ended with {process.returncode}")
-            return child.control.exists() and (ready is None or ready.exists())
+            return child.control.exists() and (ready is None or listens(ready))
 
         try:
             wait_until(up, f"{program} answers")

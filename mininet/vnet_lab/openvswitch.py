@@ -80,7 +80,8 @@ class OpenVSwitch:
         run("ovsdb-tool", "create", str(database), str(SCHEMA))
         self._launch(folder, "ovsdb-server", f"--remote=punix:{socket}", str(database))
         self._wait(socket, folder)
-        run("ovs-vsctl", "--no-wait", "init")
+        # The socket's file is there a moment before anybody listens.
+        run("ovs-vsctl", "--retry", "-t", str(int(START_SECONDS)), "--no-wait", "init")
         self._launch(folder, "ovs-vswitchd", "--disable-system", f"unix:{socket}")
         # Without --no-wait this returns once the daemon has taken over what is in the database.
         run("ovs-vsctl", "-t", str(int(START_SECONDS)), "set", "Open_vSwitch", ".", "external_ids:lab=1")
