@@ -270,7 +270,7 @@ def member_path(node: str, network: str) -> str:
 
 def name_part(name: str) -> str:
     """A name as one part of a path. Raises Invalid for one that a path cannot hold."""
-    if name in ("", ".", ".."):
+    if name in ("", ".", "..") or "/" in name:
         raise Invalid(
             Problem("", f"{name!r} is not a name", "a letter or digit, then letters, digits, '.', '_' or '-'")
         )

@@ -332,6 +332,7 @@ def test_an_address_that_is_chosen_is_told(vnet: Run) -> None:
         ("status --wait -1", 2, "--wait"),
         ("tenant show ..", 2, "No such command"),
         ("tenant delete ..", 1, "'..' is not a name"),
+        ("tenant delete red/X", 1, "'red/X' is not a name"),
         ("trace red/vm1.1", 1, "nobody is named"),
         ("apply -f /nowhere/intent.yaml", 1, "/nowhere/intent.yaml: cannot be read: No such file"),
         ("status --url http://127.0.0.1:1", 3, "is it running? Start it with `vnet controller`"),
