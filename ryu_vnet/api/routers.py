@@ -14,7 +14,7 @@ from ..managers.router_status import RouterStatus, router_status, router_statuse
 from ..schema import RouterSpec
 from .answers import Change, Page
 from .queries import PageQuery, RouterPath, TenantPath, WaitQuery
-from .service import Service, answer, page_of
+from .service import Service, answer, names_on_page
 
 ROUTERS = Tag(name="routers", description="Routes between networks of a tenant, and to those of tenants who ask for it")
 
@@ -41,9 +41,8 @@ def install(app: OpenAPI, service: Service) -> None:
         """The routers of a tenant, by name."""
         requests.require_tenant(service.reading(), path.tenant)
         model, folder = service.system.model, f"router/{path.tenant}"
-        keys = model.following(folder, f"{folder}/{query.after or ''}", query.limit + 1)
-        refs, following = page_of([key.removeprefix("router/") for key in keys], query, _name)
-        found = (model.router(ref) for ref in refs)
+        names, following = names_on_page(model, folder, query)
+        found = (model.router(f"{path.tenant}/{name}") for name in names)
         told = router_statuses(model, (router for router in found if router is not None))
         return answer(Routers(next=following, total=model.count(folder), routers=told))
 
@@ -73,7 +72,3 @@ def install(app: OpenAPI, service: Service) -> None:
             routers.delete_router(work.draft, path.tenant, path.router)
 
         return service.change(edit, query.wait)
-
-
-def _name(ref: str) -> str:
-    return ref.partition("/")[2]

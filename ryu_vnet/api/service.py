@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from http import HTTPStatus
@@ -19,7 +19,7 @@ from ..managers.requests import Work
 from ..managers.status import Pending, pending
 from ..managers.system import System
 from ..managers.tables import names_of
-from ..model.state import Draft
+from ..model.state import Draft, Model
 from .answers import Change
 from .metrics import Metrics
 from .queries import PageQuery
@@ -101,6 +101,17 @@ def page_of(found: Sequence[V], query: PageQuery, name: Callable[[V], str]) -> t
     if len(found) <= query.limit:
         return found, None
     return found[: query.limit], name(found[query.limit - 1])
+
+
+def names_on_page(model: Model, folder: str, query: PageQuery) -> tuple[Sequence[str], str | None]:
+    """The names on a page of what a folder of the model has, and after which the next one begins."""
+    keys = model.following(folder, f"{folder}/{query.after or ''}", query.limit + 1)
+    return page_of(names_in(keys), query, str)
+
+
+def names_in(keys: Iterable[str]) -> list[str]:
+    """The names that keys of the model end with."""
+    return [key.rpartition("/")[2] for key in keys]
 
 
 def _nothing() -> None:

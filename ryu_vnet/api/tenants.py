@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 
@@ -43,7 +43,7 @@ from .queries import (
     TenantPath,
     WaitQuery,
 )
-from .service import Service, answer, page_of
+from .service import Service, answer, names_in, names_on_page
 
 CHANGES: ResponseDict = {200: Change, 202: Change}
 NODE_CHANGES: ResponseDict = {200: NodeChange, 202: NodeChange}
@@ -69,7 +69,7 @@ def _tenants(app: OpenAPI, service: Service) -> None:
     def list_tenants(query: PageQuery) -> Response:
         """Tenants, by name."""
         model = service.system.model
-        names, following = _page(model, "tenant", query)
+        names, following = names_on_page(model, "tenant", query)
         tenants = [_tenant_answer(model, name) for name in names]
         return answer(Tenants(next=following, total=model.count("tenant"), tenants=tenants))
 
@@ -95,20 +95,10 @@ def _tenant_answer(model: Model, name: str) -> TenantAnswer:
     return TenantAnswer(
         name=name,
         network_count=model.count(networks),
-        networks=_names(model.following(networks, "", PAGE)),
+        networks=names_in(model.following(networks, "", PAGE)),
         node_count=model.count(nodes),
-        nodes=_names(model.following(nodes, "", PAGE)),
+        nodes=names_in(model.following(nodes, "", PAGE)),
     )
-
-
-def _page(model: Model, folder: str, query: PageQuery) -> tuple[Sequence[str], str | None]:
-    """The names on a page of what a folder of the model has, and after which the next one begins."""
-    keys = model.following(folder, f"{folder}/{query.after or ''}", query.limit + 1)
-    return page_of(_names(keys), query, str)
-
-
-def _names(keys: list[str]) -> list[str]:
-    return [key.rpartition("/")[2] for key in keys]
 
 
 def _networks(app: OpenAPI, service: Service) -> None:
@@ -119,7 +109,7 @@ def _networks(app: OpenAPI, service: Service) -> None:
         """The networks of a tenant, by name."""
         requests.require_tenant(service.reading(), path.tenant)
         model, folder = service.system.model, f"network/{path.tenant}"
-        names, following = _page(model, folder, query)
+        names, following = names_on_page(model, folder, query)
         found = (model.network(f"{path.tenant}/{name}") for name in names)
         networks = [network_status(service.system, network, PAGE) for network in found if network is not None]
         return answer(Networks(next=following, total=model.count(folder), networks=networks))
@@ -175,7 +165,7 @@ def _nodes(app: OpenAPI, service: Service) -> None:
         """The nodes of a tenant, by name."""
         requests.require_tenant(service.reading(), path.tenant)
         model, folder = service.system.model, f"node/{path.tenant}"
-        names, following = _page(model, folder, query)
+        names, following = names_on_page(model, folder, query)
         found = (model.node(f"{path.tenant}/{name}") for name in names)
         nodes = [_node_answer(node) for node in found if node is not None]
         return answer(Nodes(next=following, total=model.count(folder), nodes=nodes))

@@ -89,10 +89,17 @@ def _in_tenant(client: Client, context: click.Context, typed: str) -> list[str]:
 
 
 def _nodes(client: Client, context: click.Context, typed: str) -> list[str]:
+    return _references(client, context, typed, client.nodes)
+
+
+def _references(
+    client: Client, context: click.Context, typed: str, listed: Callable[..., list[dict[str, Any]]]
+) -> list[str]:
+    """References of what a tenant has, once its name is there."""
     tenant, slash, name = typed.partition("/")
     if not slash:
         return _in_tenant(client, context, typed)
-    return [f"{tenant}/{node}" for node in _names(client.nodes(tenant, limit=MOST, after=_before(name)))]
+    return [f"{tenant}/{found}" for found in _names(listed(tenant, limit=MOST, after=_before(name)))]
 
 
 def _networks(client: Client, context: click.Context, typed: str) -> list[str]:
@@ -119,10 +126,7 @@ def _switches(client: Client, context: click.Context, typed: str) -> list[str]:
 
 
 def _routers(client: Client, context: click.Context, typed: str) -> list[str]:
-    tenant, slash, name = typed.partition("/")
-    if not slash:
-        return _in_tenant(client, context, typed)
-    return [f"{tenant}/{router}" for router in _names(client.routers(tenant, limit=MOST, after=_before(name)))]
+    return _references(client, context, typed, client.routers)
 
 
 def _networks_of_router(client: Client, context: click.Context, typed: str) -> list[str]:

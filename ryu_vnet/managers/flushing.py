@@ -20,7 +20,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING
 
 from ..fabric.declared import Fabric
-from ..model.outside import SHARED_SPACE, SHARED_ZONE, Floating, Forward, Gateway, Unflushed
+from ..model.outside import SHARED_SPACE, SHARED_ZONE, Address, Floating, Forward, Gateway, Unflushed
 from ..model.state import Model
 from ..model.values import Network, Value, key_of
 from ..openflow.messages import Connections
@@ -63,12 +63,12 @@ class Flushing:
             if isinstance(old, Gateway) and not (isinstance(new, Gateway) and self._where(new) == self._where(old)):
                 work.draft.put(Unflushed(old.switch, old.zone, old.network, work.allocator.revision))
             elif isinstance(old, Gateway | Floating | Forward) and _by(old) not in (None, _by(new)):
-                self._note(work, model, old.ref, old)
+                self._note_ended(work, model, old)
             elif isinstance(old, Network) and isinstance(new, Network) and outer_six(old) not in (None, outer_six(new)):
-                self._note(work, model, new.ref, None)
+                self._note(work, model, new.ref, ANY_SIX)
             elif isinstance(new, Floating) and old is None and _was_plain(work, new):
                 # What it has sent by its own address goes on so, and answers come by the new one alone.
-                self._note(work, model, new.ref, replace(new, address=new.inside, inside=new.address))
+                self._note(work, model, new.ref, new.inside)
         if work.fabric != fabric:
             for left in work.draft.unflushed():
                 was, now = fabric.switches.get(left.switch), work.fabric.switches.get(left.switch)
@@ -76,14 +76,36 @@ class Flushing:
                     # It is ours no more, or another bridge.
                     work.draft.delete(left)
 
-    def _note(self, work: Work, model: Model, ref: str, value: Gateway | Floating | Forward | None) -> None:
-        """Note what goes by a value, or all by IPv6 that a network has, at the gateway where that is and stays."""
+    def _note_ended(self, work: Work, model: Model, value: Gateway | Floating | Forward) -> None:
+        """Note what goes by a value that lets it in or out no more."""
+        match value:
+            case Forward():
+                by = value.protocol, value.port
+                self._note(work, model, value.ref, value.address, by, is_source=False)
+            case Floating():
+                # By an address that is not translated the member may send with or without this.
+                self._note(work, model, value.ref, value.address, is_source=value.address != value.inside)
+            case Gateway():
+                self._note(work, model, value.ref, value.address)
+
+    def _note(
+        self,
+        work: Work,
+        model: Model,
+        ref: str,
+        address: Address | None,
+        by: tuple[int, int] = (0, 0),
+        *,
+        is_source: bool = True,
+    ) -> None:
+        """Note what a network has by an address, or `by` a protocol and port of it, at its gateway, which stays."""
         gateway = model.gateway(ref)
         if gateway is not None and gateway.switch:
-            left = _ended(gateway, value, work.allocator.revision)
+            where = gateway.switch, gateway.zone, gateway.network
+            left = Unflushed(*where, work.allocator.revision, address, *by, is_source=is_source)
             known = work.draft.get(key_of(left))
             was_source = isinstance(known, Unflushed) and known.is_source
-            work.draft.put(replace(left, is_source=left.is_source or was_source))
+            work.draft.put(replace(left, is_source=is_source or was_source))
 
     def changed(self, changes: Iterable[tuple[Value | None, Value | None]], model: Model) -> None:
         """To be called before rows are handed out: a router that comes where it was finds nothing of then."""
@@ -165,19 +187,6 @@ def _by(value: Value | None) -> tuple[object, ...] | None:
         case Floating() | Forward():
             return value.ref, value.inside, value.inside_port if isinstance(value, Forward) else 0
     return None
-
-
-def _ended(gateway: Gateway, value: Gateway | Floating | Forward | None, revision: int) -> Unflushed:
-    left = Unflushed(gateway.switch, gateway.zone, gateway.network, revision)
-    match value:
-        case None:
-            return replace(left, address=ANY_SIX)
-        case Forward():
-            return replace(left, address=value.address, protocol=value.protocol, port=value.port, is_source=False)
-        case Floating():
-            # By an address that is not translated the member may send with or without this.
-            return replace(left, address=value.address, is_source=value.address != value.inside)
-    return replace(left, address=value.address)
 
 
 def _connections(left: Unflushed) -> list[Connections]:

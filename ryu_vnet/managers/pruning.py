@@ -57,24 +57,23 @@ def removal_of(work: Work) -> str:
 def _prune(work: Work, intent: Intent, prune: Prune) -> None:
     found: list[Problem] = []
     for name, spec in intent.tenants.items():
-        _prune_let_in(work, name, spec)
-        _prune_routers(work, name, spec)
-        _prune_nodes(work, name, spec)
-        _prune_sites(work, name, spec)
-        found += _prune_networks(work, name, spec)
+        found += _prune_tenant(work, name, spec)
     if prune is Prune.ALL and "tenants" in intent.model_fields_set:
         nothing = TenantSpec(networks={}, nodes={}, sites={}, routers={}, floating={}, forwards=[])
         for tenant in work.draft.tenants():
             if tenant.name not in intent.tenants:
-                _prune_let_in(work, tenant.name, nothing)
-                _prune_routers(work, tenant.name, nothing)
-                _prune_nodes(work, tenant.name, nothing)
-                _prune_sites(work, tenant.name, nothing)
-                found += _prune_networks(work, tenant.name, nothing)
+                found += _prune_tenant(work, tenant.name, nothing)
                 if not found:
                     requests.delete_tenant(work, tenant.name)
     if found:
         raise Invalid(found)
+
+
+def _prune_tenant(work: Work, tenant: str, spec: TenantSpec) -> list[Problem]:
+    """What a tenant has and `spec` does not name, in an order in which each can go; returns which networks cannot."""
+    for part in (_prune_let_in, _prune_routers, _prune_nodes, _prune_sites):
+        part(work, tenant, spec)
+    return [*_prune_networks(work, tenant, spec)]
 
 
 def _prune_let_in(work: Work, tenant: str, spec: TenantSpec) -> None:
